@@ -1,0 +1,44 @@
+"""Explicit lists of accessible partners and accounts, for users who do not see all.
+
+A list can hold 20,000 ids, so it is stored in parts of its own beside the user and read only when a scope is needed.
+"""
+
+from collections.abc import Iterable
+
+from portal import keys
+from portal.scope import Caller
+from portal.table import Item, JsonAttribute, query
+from portal.tree import Node
+
+_IDS_IN_A_PART = 5_000
+
+
+class AccessList(Item, discriminator="access-list"):
+    """Part of a user's list of accessible partners and accounts."""
+
+    accessible_ids = JsonAttribute()
+
+
+def accessible_to(caller: Caller) -> frozenset[str] | None:
+    """The ids a caller may see, or None for all.
+
+    Inside an entered partner's or account's portal the list of the level above has done its work: what it admitted is
+    seen whole.
+    """
+    if not caller.limited or caller.entered:
+        return None
+    parts = query(AccessList, keys.node(caller.home), keys.access_list(caller.user_id))
+    return frozenset(own_id for part in parts for own_id in part.accessible_ids)
+
+
+def access_parts(home: Node, user_id: str, accessible_ids: Iterable[str]) -> list[AccessList]:
+    """The records that store a list."""
+    listed = sorted(set(accessible_ids))
+    return [
+        AccessList(
+            keys.node(home),
+            keys.access_list(user_id, number),
+            accessible_ids=listed[first : first + _IDS_IN_A_PART],
+        )
+        for number, first in enumerate(range(0, len(listed), _IDS_IN_A_PART))
+    ]

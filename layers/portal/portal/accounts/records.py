@@ -1,0 +1,171 @@
+"""Customer backup accounts, and how one is found by its id."""
+
+from collections.abc import Iterable, Iterator
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from portal import keys
+from portal.errors import NotFound
+from portal.scope import Scope
+from portal.table import DateAttribute, InstantAttribute, Item, JsonAttribute, find, find_many, query, query_index
+from portal.tree import Node, Tier
+
+
+class Account(Item, discriminator="account"):
+    """A customer backup account.
+
+    `state` is `trial`, `expired`, `subscribed`, `removal_pending` or `removed`; what lists show as account status
+    follows from it, the plan and the time (`portal.accounts.rules.account_status`).
+    """
+
+    account_id = UnicodeAttribute()
+    name = UnicodeAttribute()
+    email = UnicodeAttribute()
+    data_center = UnicodeAttribute(null=True)
+    archive_location = UnicodeAttribute(null=True)
+    state = UnicodeAttribute()
+    plan = UnicodeAttribute(null=True)
+    """`monthly` or `annual` once subscribed; kept when removed, because what was used is still billed."""
+    subscription_default = JsonAttribute()
+    """The default subscription it was created under (see `portal.subscriptions.rules.DefaultSubscription`)."""
+    trial_ends_at = InstantAttribute(null=True)
+    """Set while the account is, or was, on trial."""
+    trial_stage = UnicodeAttribute(null=True)
+    """What the trial job has done: `started`, `expiring`, then for an expired one `warned_once`, `warned_twice`."""
+    subscribed_on = DateAttribute(null=True)
+    """First subscribed (billed) day."""
+    ended_on = DateAttribute(null=True)
+    """First day no longer subscribed: the day of removal."""
+    removed_at = InstantAttribute(null=True)
+    purged_at = InstantAttribute(null=True)
+    """When the engine confirmed that the backed-up data is gone."""
+    lifecycle_at = InstantAttribute(null=True)
+    """When the trial or purge job has to look at the account next."""
+    lifecycle = UnicodeAttribute(null=True)
+    """Which job: `trial` or `purge`."""
+    renewal_at = InstantAttribute(null=True)
+    """Annual accounts: midnight of the first day of the next term to invoice."""
+    size_bytes = NumberAttribute(default=0)
+    """What is backed up: the sum over its entities."""
+    backup_status = UnicodeAttribute(default="no_backups")
+    """From the last run of each active task: `no_backups`, `successful`, `partially_failed`, `failed`."""
+    task_count = NumberAttribute(default=0)
+    first_billed_on = DateAttribute(null=True)
+    """Issue date of the first bill with a line of this account."""
+    last_paid = JsonAttribute(null=True)
+    """`{"minor", "currency", "on"}`: this account's share of the bill that was paid last."""
+
+    def parent_key(self) -> tuple[str, str] | None:
+        if self.state == "removed":
+            return None
+        return keys.by_parent(self.node.parent, "ACCOUNT", self.account_id)
+
+    def distributor_key(self) -> tuple[str, str] | None:
+        if self.state == "removed":
+            return None
+        return keys.by_distributor(self.node, "ACCOUNTS", "ACCOUNT", self.account_id)
+
+    def due_key(self) -> tuple[str, str] | None:
+        if self.lifecycle is None or self.lifecycle_at is None:
+            return None
+        return keys.by_due(self.lifecycle, self.lifecycle_at, self.account_id)
+
+
+class Renewal(Item, discriminator="renewal"):
+    """When an annual account's next term has to be invoiced."""
+
+    due_at = InstantAttribute()
+
+    def due_key(self) -> tuple[str, str]:
+        return keys.by_due("annual", self.due_at, self.node.account)
+
+
+class DirectoryEntry(Item, discriminator="directory"):
+    """In the distributor's partition: that it has this account, and under which partner.
+
+    Read consistently, these entries are the roster of a billing run, so an entry outlives the account until the last
+    bill that concerns it is issued.
+    """
+
+    account_id = UnicodeAttribute()
+    partner_id = UnicodeAttribute()
+
+    @property
+    def account_node(self) -> Node:
+        return Node(self.node.distributor, self.partner_id, self.account_id)
+
+
+class AccountPath(Item, discriminator="account-path"):
+    """Where in the tree an account is, for those who know only its id: the engine and operators."""
+
+    path = UnicodeAttribute()
+
+
+def find_account_node(scope: Scope, account_id: str) -> Node | None:
+    """The node of an account that the scope covers, by what the scope's tier knows."""
+    match scope.top.tier:
+        case Tier.VENDOR:
+            located = find(AccountPath, *keys.account_path(account_id))
+            node = Node.parse(located.path) if located else None
+        case Tier.DISTRIBUTOR:
+            entry = find(DirectoryEntry, keys.node(scope.top), keys.directory(account_id))
+            node = entry.account_node if entry else None
+        case Tier.PARTNER:
+            node = scope.top.child(account_id)
+        case Tier.ACCOUNT:
+            node = scope.top if scope.top.account == account_id else None
+    return node if node and scope.covers(node) else None
+
+
+def get_account(scope: Scope, account_id: str) -> Account:
+    """An account that the scope covers.
+
+    Raises:
+        NotFound: there is none, it was removed for good, or the scope does not cover it.
+    """
+    node = find_account_node(scope, account_id)
+    if node is None:
+        raise NotFound
+    return get_account_at(scope, node)
+
+
+def get_account_at(scope: Scope, node: Node) -> Account:
+    """The account at a node."""
+    found = find(Account, keys.node(scope.reach(node)), keys.NODE)
+    if found is None or found.state == "removed":
+        raise NotFound
+    return found
+
+
+def find_accounts_at(scope: Scope, nodes: Iterable[Node]) -> dict[Node, Account]:
+    """The accounts at these nodes as they are now, those that exist, removed ones included."""
+    wanted = [(keys.node(scope.reach(node)), keys.NODE) for node in nodes]
+    return {account.node: account for account in find_many(Account, wanted).values()}
+
+
+def list_accounts(scope: Scope, under: Node) -> Iterator[Account]:
+    """The accounts of a partner (or the direct ones of a distributor) that the scope covers, in no particular order.
+
+    `under` is a partner node, the reserved direct node included.
+    """
+    pk, prefix = keys.by_parent(_below(scope, under), "ACCOUNT")
+    return (account for account in query_index(Account, "by_parent", pk, prefix) if scope.covers(account.node))
+
+
+def list_all_accounts(scope: Scope, distributor: Node) -> Iterator[Account]:
+    """Every account of a distributor that the scope covers, its partners' too."""
+    pk, prefix = keys.by_distributor(scope.reach(distributor), "ACCOUNTS", "ACCOUNT")
+    return (account for account in query_index(Account, "by_distributor", pk, prefix) if scope.covers(account.node))
+
+
+def list_directory(scope: Scope, distributor: Node, after: str = "") -> Iterator[DirectoryEntry]:
+    """Every account a distributor has, read consistently, by account id; `after` reads on behind that account id."""
+    pk, prefix = keys.node(scope.reach(distributor)), keys.directory()
+    return query(DirectoryEntry, pk, prefix, after=keys.directory(after) if after else "")
+
+
+def _below(scope: Scope, under: Node) -> Node:
+    """A node whose children are listed: the scope narrows its children, so the node itself must lie in the subtree."""
+    if not scope.top.contains(under):
+        raise NotFound
+    return under

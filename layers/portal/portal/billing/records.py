@@ -1,0 +1,222 @@
+"""What is stored of money: usage, prices, bills with their parts, payments, ledger."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+
+from portal import keys
+from portal.errors import NotFound
+from portal.scope import Scope
+from portal.table import (
+    DateAttribute,
+    DecimalAttribute,
+    InstantAttribute,
+    Item,
+    JsonAttribute,
+    find,
+    find_many,
+    query,
+    query_index,
+)
+from portal.tree import Node
+
+
+class Usage(Item, discriminator="usage"):
+    """An account's daily billable counts per service, and from which day on they have to be taken anew."""
+
+    facts = JsonAttribute()
+    """`{service: [[day, count, recorded_at], ...]}`: appended, never edited; see `portal.billing.usage`."""
+    unsettled_from_on = DateAttribute(null=True)
+    """The earliest day whose count an engine event has touched since the last snapshot."""
+    entities_from_on = DateAttribute(null=True)
+    """The day of the first engine event."""
+
+    def distributor_key(self) -> tuple[str, str] | None:
+        if self.unsettled_from_on is None:
+            return None
+        return keys.by_distributor(self.node, "USAGE", "ACCOUNT", self.node.account)
+
+
+class PriceBookRecord(Item, discriminator="prices"):
+    """A distributor's prices in effect from a date on. Never changed: new prices are a new version."""
+
+    effective_on = DateAttribute()
+    prices = JsonAttribute()
+    """See `portal.billing.prices`."""
+
+
+class Bill(Item, discriminator="bill"):
+    """A consolidated bill or an annual invoice.
+
+    `state`: `draft`, `parked` (waits for an operator), `issued`, `overdue`, `paid`, `nothing_to_bill` (a period without
+    a line, recorded so that it is not looked at again). Amounts are minor units. Once issued only `state`, `paid_minor`
+    and the reminder fields move.
+    """
+
+    bill_kind = UnicodeAttribute()
+    """`monthly` or `annual`."""
+    bill_method = UnicodeAttribute()
+    """How it is to be paid: `invoice` or `credit_card`."""
+    state = UnicodeAttribute()
+    period_start_on = DateAttribute()
+    period_end_on = DateAttribute()
+    """Exclusive."""
+    currency = UnicodeAttribute()
+    payer = JsonAttribute()
+    """Who is billed, frozen when the draft was made: name, e-mail, address, tax id."""
+    prices = JsonAttribute()
+    """The price book it is rated with, frozen likewise."""
+    tax_rate = DecimalAttribute()
+    tax_name = UnicodeAttribute(null=True)
+    reverse_charge = BooleanAttribute(default=False)
+    account_id = UnicodeAttribute(null=True)
+    """Annual invoices: whose it is."""
+    partner_id = UnicodeAttribute(null=True)
+    rostered_to = UnicodeAttribute(null=True)
+    """Id of the last account that the roster holds so far."""
+    part_count = NumberAttribute(default=0)
+    roster_complete = BooleanAttribute(default=False)
+    reference = UnicodeAttribute(null=True)
+    issued_on = DateAttribute(null=True)
+    due_on = DateAttribute(null=True)
+    net_minor = NumberAttribute(default=0)
+    tax_minor = NumberAttribute(default=0)
+    total_minor = NumberAttribute(default=0)
+    paid_minor = NumberAttribute(default=0)
+    paid_on = DateAttribute(null=True)
+    parked_because = JsonAttribute(null=True)
+    reminders_sent = NumberAttribute(default=0)
+    look_at = InstantAttribute(null=True)
+    """When the overdue job has to look at it next."""
+
+    @property
+    def outstanding_minor(self) -> int:
+        return int(self.total_minor - self.paid_minor)
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in ("issued", "overdue")
+
+    def distributor_key(self) -> tuple[str, str] | None:
+        if not self.is_open or self.due_on is None:
+            return None
+        return keys.by_distributor(self.node, "OPEN", self.due_on.isoformat(), self.sk)
+
+    def due_key(self) -> tuple[str, str] | None:
+        if self.look_at is None:
+            return None
+        return keys.by_due("bill", self.look_at, f"{self.node.distributor}#{self.sk}")
+
+
+class BillPart(Item, discriminator="bill-part"):
+    """Up to 100 accounts of a bill: the roster and, once rated, what became of each and its lines."""
+
+    roster = JsonAttribute()
+    """`[{"account_id", "partner_id", "outcome", "reason"}]`; outcome is empty until rated, then billed or excluded."""
+    lines = JsonAttribute()
+    """See `portal.billing.lines`."""
+    rated = BooleanAttribute(default=False)
+
+
+class Payment(Item, discriminator="payment"):
+    """Money received for a bill."""
+
+    payment_id = UnicodeAttribute()
+    amount_minor = NumberAttribute()
+    currency = UnicodeAttribute()
+    received_on = DateAttribute()
+    paid_by = UnicodeAttribute()
+    """`bank_transfer`."""
+    note = UnicodeAttribute(null=True)
+
+
+class LedgerEntry(Item, discriminator="ledger"):
+    """Postings that sum to zero: `[[ledger account, minor units], ...]`."""
+
+    postings = JsonAttribute()
+    currency = UnicodeAttribute()
+    document = UnicodeAttribute()
+
+
+class BillReference(Item, discriminator="reference"):
+    """Which bill has a reference number: in the distributor's partition, and for operators under the number itself."""
+
+    distributor_id = UnicodeAttribute()
+    bill_sk = UnicodeAttribute()
+
+
+class Sequence(Item, discriminator="sequence"):
+    """The last number given out of a gapless sequence."""
+
+    last = NumberAttribute()
+
+
+def find_usage(scope: Scope, account: Node) -> Usage | None:
+    return find(Usage, keys.node(scope.reach(account)), keys.USAGE)
+
+
+def find_usages(scope: Scope, accounts: Iterable[Node]) -> dict[Node, Usage]:
+    """The usage of these accounts as it is now."""
+    wanted = [(keys.node(scope.reach(node)), keys.USAGE) for node in accounts]
+    return {usage.node: usage for usage in find_many(Usage, wanted).values()}
+
+
+def list_unsettled_usages(scope: Scope, distributor: Node) -> Iterator[Usage]:
+    """Usage with days to be counted anew."""
+    pk, prefix = keys.by_distributor(scope.reach(distributor), "USAGE", "ACCOUNT")
+    return query_index(Usage, "by_distributor", pk, prefix)
+
+
+def list_price_books(scope: Scope, distributor: Node) -> list[PriceBookRecord]:
+    """All versions, oldest first."""
+    return list(query(PriceBookRecord, keys.node(scope.reach(distributor)), keys.prices()))
+
+
+def find_bill(scope: Scope, distributor: Node, bill_sk: str) -> Bill | None:
+    return find(Bill, keys.node(scope.reach(distributor)), bill_sk)
+
+
+def get_bill(scope: Scope, reference: str) -> Bill:
+    """The issued bill with this number, of the scope's distributor or, for operators, of any.
+
+    Raises:
+        NotFound: no bill has that number, or it is another distributor's.
+    """
+    own = keys.node(scope.top), keys.reference(reference)
+    found = find(BillReference, *(own if scope.top.distributor else keys.reference_path(reference)))
+    bill = found and find_bill(scope, Node(found.distributor_id), found.bill_sk)
+    if not bill:
+        raise NotFound
+    return bill
+
+
+def list_bills(scope: Scope, distributor: Node, *, limit: int | None = None) -> Iterator[Bill]:
+    """A distributor's bills, latest period first, drafts and parked ones included."""
+    return query(Bill, keys.node(scope.reach(distributor)), keys.bill(), newest_first=True, limit=limit)
+
+
+def list_open_bills(scope: Scope, distributor: Node) -> Iterator[Bill]:
+    """What a distributor owes, the earliest due first. An index: for showing, not for deciding."""
+    pk, _ = keys.by_distributor(scope.reach(distributor), "OPEN")
+    return query_index(Bill, "by_distributor", pk)
+
+
+def list_parts(scope: Scope, bill: Bill) -> Iterator[BillPart]:
+    """The parts of a bill in order, read consistently."""
+    node = scope.reach(bill.node)
+    return query(BillPart, keys.bill_parts(node, bill.sk), keys.bill_part())
+
+
+def list_payments(scope: Scope, bill: Bill) -> Iterator[Payment]:
+    node = scope.reach(bill.node)
+    return query(Payment, keys.bill_parts(node, bill.sk), keys.payment())
+
+
+def list_ledger(scope: Scope, distributor: Node) -> Iterator[LedgerEntry]:
+    return query(LedgerEntry, keys.node(scope.reach(distributor)), keys.ledger())
+
+
+def bill_key(kind: str, period_end_on: date, what: str) -> str:
+    """The sort key of a bill: one per distributor, method and period, or per account and term."""
+    return keys.bill(period_end_on, kind, what)

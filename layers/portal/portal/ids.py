@@ -1,0 +1,36 @@
+"""Identifiers and random secrets: the one source of both.
+
+An id is a prefix and a ULID: 48 bits of milliseconds, so that ids sort by creation, and 80 random bits, so that nobody
+guesses one. A secret is 256 random bits.
+"""
+
+import base64
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_source: Callable[[int], bytes] = os.urandom
+
+
+def new(prefix: str, at: datetime) -> str:
+    """A fresh id such as `acc_01gq9k3v5ey8s4h1m2c7d0w6xt`."""
+    number = int(at.timestamp() * 1000) << 80 | int.from_bytes(_source(10))
+    return f"{prefix}_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def secret() -> str:
+    """256 random bits as 43 URL-safe characters."""
+    return base64.urlsafe_b64encode(_source(32)).decode().rstrip("=")
+
+
+@contextmanager
+def override(source: Callable[[int], bytes]) -> Iterator[None]:
+    """Let ids and secrets come from `source(number_of_bytes)` while the block runs."""
+    global _source
+    previous, _source = _source, source
+    try:
+        yield
+    finally:
+        _source = previous

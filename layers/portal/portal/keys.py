@@ -1,0 +1,235 @@
+"""Every key of the table and its indexes. No other module spells `#` or `|`.
+
+Partition keys spell the path in the tenant tree and end with a terminator, so a tenant's subtree is one
+`dynamodb:LeadingKeys` pattern (`D#dst_1|P#prt_2|*`), and `dst_1` is never mistaken for `dst_10`.
+
+    partition (pk)                     sort key (sk)                    item
+    V|                                 NODE                             the vendor
+                                       USER#usr                         an operator
+                                       PARKED#prk                       something waiting for an operator
+    D#dst|                             NODE                             distributor
+                                       SCHEDULE#monthly|usage           when its next run is due
+                                       PRICES#2023-01-01                price book in effect from that date
+                                       ACCOUNT#acc                      directory: under which partner an account is
+                                       BILL#2023-01-24#monthly#invoice  a consolidated bill, by period end and method
+                                       BILL#2022-08-17#annual#acc       an annual invoice, by term start
+                                       REFERENCE#10023                  which bill has that number
+                                       LEDGER#<instant>#<id>            a balanced set of postings
+    D#dst|BILL#...|                    PART#00001                       100 accounts of that bill: roster and lines
+                                       PAYMENT#pay                      money received for it
+    D#dst|P#prt|                       NODE                             partner (`direct` is reserved)
+                                       ROLLUP                           sums over its accounts
+    D#dst|P#prt|A#acc|                 NODE                             account
+                                       USAGE                            daily billable counts
+                                       TASK#tsk                         backup task
+                                       RUN#tsk#<instant>#run            one run of it
+                                       ENTITY#tsk#<id>                  one thing it protects
+                                       EVENT#<event id>                 an engine event that was taken in
+                                       ROLLED_UP                        what this account adds to its partner's sums
+    any node's partition               USER#usr                         a user of that portal
+                                       ACCESS#usr#00001                 part of a list of accessible accounts
+                                       AUDIT#<instant>#<id>             audit entry
+                                       OUTBOX#<id>                      an effect to be carried out
+                                       IDEMPOTENCY#<operation>#<hash>   the answer to a repeated POST
+                                       REPORT#rep                       a usage report
+    EMAIL#<folded>|                    EMAIL                            who owns an e-mail address
+    TOKEN#<hash>|                      TOKEN                            access token
+    SESSION#ses|                       SESSION                          sign-in session with its refresh token
+    LINK#<hash>|                       LINK                             one-time link sent by mail
+    ACCOUNT#acc|                       PATH                             where an account is (engine, operators)
+    REFERENCE#10023|                   PATH                             whose bill it is (operators)
+    SEQUENCE#bills|                    SEQUENCE                         the gapless bill number
+
+    index            partition                        sort key
+    by_parent        V|  D#dst|  D#dst|P#prt|          DISTRIBUTOR#dst, PARTNER#prt, ROLLUP#prt, ACCOUNT#acc
+    by_distributor   D#dst|ACCOUNTS|                   ACCOUNT#acc: every account, its partners' too
+                     D#dst|AUDIT|                      <instant>#<id>: its own audit entries and its partners'
+                     D#dst|USAGE|                      ACCOUNT#acc: accounts with usage to be snapshot
+                     D#dst|OPEN|                       <due date>#<bill>: bills not settled yet
+    by_due           <kind>|2023-01                    <instant>#<id>: what a schedule has to look at, per month
+
+A month's partition of `by_due` holds only what is due in that month, and things leave it when done: no partition
+grows with the whole system's history.
+"""
+
+from datetime import date, datetime
+
+from portal.tree import Node, Tier
+
+_LETTER = {Tier.DISTRIBUTOR: "D", Tier.PARTNER: "P", Tier.ACCOUNT: "A"}
+_END = "|"
+
+NODE = "NODE"
+
+
+def node(of: Node) -> str:
+    """The partition of a tenant: `D#dst_1|P#prt_2|`."""
+    if of.tier is Tier.VENDOR:
+        return "V" + _END
+    return "".join(f"{letter}#{part}{_END}" for letter, part in zip("DPA", of.path, strict=False))
+
+
+def node_of(pk: str) -> Node:
+    """The tenant whose partition (or partition below it) this is; the inverse of `node`."""
+    parts = dict(part.split("#", 1) for part in pk.split(_END) if "#" in part)
+    return Node(parts.get("D", ""), parts.get("P", ""), parts.get("A", ""))
+
+
+def instant(at: datetime) -> str:
+    """An instant as it sorts in keys: milliseconds, UTC, `2023-01-24T00:00:00.000Z`."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+# Sort keys
+
+
+def user(user_id: str = "") -> str:
+    return f"USER#{user_id}"
+
+
+def access_list(user_id: str, part: int | None = None) -> str:
+    return f"ACCESS#{user_id}#" + ("" if part is None else f"{part:05d}")
+
+
+def audit_entry(at: datetime, entry_id: str) -> str:
+    return f"AUDIT#{instant(at)}#{entry_id}"
+
+
+def outbox(message_id: str) -> str:
+    return f"OUTBOX#{message_id}"
+
+
+def idempotency(operation: str, key_hash: str) -> str:
+    return f"IDEMPOTENCY#{operation}#{key_hash}"
+
+
+def report(report_id: str = "") -> str:
+    return f"REPORT#{report_id}"
+
+
+def parked(parked_id: str = "") -> str:
+    return f"PARKED#{parked_id}"
+
+
+def schedule(kind: str) -> str:
+    return f"SCHEDULE#{kind}"
+
+
+def prices(effective_on: date | None = None) -> str:
+    return f"PRICES#{effective_on.isoformat() if effective_on else ''}"
+
+
+def directory(account_id: str = "") -> str:
+    return f"ACCOUNT#{account_id}"
+
+
+def bill(on: date | None = None, kind: str = "", what: str = "") -> str:
+    """A bill's sort key; with fewer arguments, the prefix that those bills share."""
+    return "#".join(part for part in ("BILL", on.isoformat() if on else "", kind, what) if part) + ("" if what else "#")
+
+
+def bill_parts(distributor: Node, bill_sk: str) -> str:
+    """The partition of what belongs to one bill."""
+    return f"{node(distributor)}{bill_sk}{_END}"
+
+
+def bill_part(number: int | None = None) -> str:
+    return "PART#" + ("" if number is None else f"{number:05d}")
+
+
+def payment(payment_id: str = "") -> str:
+    return f"PAYMENT#{payment_id}"
+
+
+def reference(number: str) -> str:
+    return f"REFERENCE#{number}"
+
+
+def ledger(at: datetime | None = None, entry_id: str = "") -> str:
+    return f"LEDGER#{instant(at)}#{entry_id}" if at else "LEDGER#"
+
+
+def task(task_id: str = "") -> str:
+    return f"TASK#{task_id}"
+
+
+def run(task_id: str, started_at: datetime | None = None, run_id: str = "") -> str:
+    return f"RUN#{task_id}#{instant(started_at)}#{run_id}" if started_at else f"RUN#{task_id}#"
+
+
+def entity(task_id: str = "", entity_id: str = "") -> str:
+    """One entity; without its id, the prefix of a task's entities; without a task, of all of the account's."""
+    return f"ENTITY#{task_id}#{entity_id}" if task_id else "ENTITY#"
+
+
+def event(event_id: str) -> str:
+    return f"EVENT#{event_id}"
+
+
+ROLLUP = "ROLLUP"
+ROLLED_UP = "ROLLED_UP"
+USAGE = "USAGE"
+
+
+# Partitions of what is found without knowing the tenant; each has one item with the sort key beside it
+
+
+def email(folded: str) -> tuple[str, str]:
+    return f"EMAIL#{folded}{_END}", "EMAIL"
+
+
+def token(token_hash: str) -> tuple[str, str]:
+    return f"TOKEN#{token_hash}{_END}", "TOKEN"
+
+
+def session(session_id: str) -> tuple[str, str]:
+    return f"SESSION#{session_id}{_END}", "SESSION"
+
+
+def link(link_hash: str) -> tuple[str, str]:
+    return f"LINK#{link_hash}{_END}", "LINK"
+
+
+def account_path(account_id: str) -> tuple[str, str]:
+    return f"ACCOUNT#{account_id}{_END}", "PATH"
+
+
+def reference_path(number: str) -> tuple[str, str]:
+    return f"{reference(number)}{_END}", "PATH"
+
+
+def sequence(name: str) -> tuple[str, str]:
+    return f"SEQUENCE#{name}{_END}", "SEQUENCE"
+
+
+# Indexes
+
+
+def by_parent(of: Node, kind: str, own_id: str = "") -> tuple[str, str]:
+    """Index key of a child of a node; kind is `DISTRIBUTOR`, `PARTNER`, `ROLLUP` or `ACCOUNT`."""
+    return node(of), f"{kind}#{own_id}"
+
+
+def by_distributor(of: Node, rows: str, *parts: str) -> tuple[str, str]:
+    """Index key among one distributor's rows; rows is `ACCOUNTS`, `AUDIT`, `USAGE` or `OPEN`."""
+    return f"{node(of.distributor_node)}{rows}{_END}", "#".join(parts)
+
+
+def by_due(kind: str, at: datetime, own_id: str) -> tuple[str, str]:
+    return f"{kind}{_END}{at:%Y-%m}", f"{instant(at)}#{own_id}"
+
+
+def due_partitions(kind: str, until: datetime, months: int) -> list[str]:
+    """The partitions of `by_due` that can hold something due at `until`, latest `months` of them, oldest first."""
+    last = until.year * 12 + until.month - 1
+    return [f"{kind}{_END}{month // 12:04d}-{month % 12 + 1:02d}" for month in range(last - months + 1, last + 1)]
+
+
+def due_until(at: datetime) -> str:
+    """Sorts after everything due at or before `at`."""
+    return f"{instant(at)}~"
+
+
+def split(sort_key: str) -> list[str]:
+    """The parts of a sort key."""
+    return sort_key.split("#")

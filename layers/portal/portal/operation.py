@@ -1,0 +1,424 @@
+"""HTTP in and out: who is calling, may they, what do they send; then load, decide, commit, show.
+
+A handler is a function of a `Call` (and of its body and query, where it takes some) that returns a view. It stages its
+changes with `call.commit`; they are written in one transaction, together with audit entries, outbox messages and the
+answer to a repeated `Idempotency-Key`, after it has returned. If somebody else changed what it had read, it is run again.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from portal import clock, keys, paging
+from portal.access import accessible_to
+from portal.errors import (
+    Conflict,
+    FieldError,
+    Invalid,
+    NotFound,
+    NotPermitted,
+    NotSignedIn,
+    PortalError,
+    TooLarge,
+    UnsupportedMediaType,
+    status_of,
+)
+from portal.journal import Entry, Message, written
+from portal.permissions import Permission
+from portal.scope import ANONYMOUS, Caller, Scope
+from portal.settings import settings
+from portal.table import Item, JsonAttribute, Put, Write, expiry, find, settled, stage, write
+from portal.telemetry import logger, metrics, tracer
+from portal.tree import Tier
+
+LARGEST_BODY = 1_000_000
+_LARGEST_STORED_ANSWER = 300_000
+_IDEMPOTENCY_KEPT_FOR = timedelta(days=2)
+_PATH_PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+TENANTS = (Tier.DISTRIBUTOR, Tier.PARTNER, Tier.ACCOUNT)
+RESELLERS = (Tier.DISTRIBUTOR, Tier.PARTNER)
+DISTRIBUTORS = (Tier.DISTRIBUTOR,)
+OPERATORS = (Tier.VENDOR,)
+ANYBODY = (*OPERATORS, *TENANTS)
+
+
+class AccessDenied(NotPermitted):
+    detail = "Access from your address is not allowed."
+
+
+class IdempotencyKeyReused(Conflict):
+    detail = "This Idempotency-Key was used for another request."
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that is more than a view: another status, headers, or a body that is not JSON."""
+
+    body: BaseModel | str | None = None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What an operation says of itself: the source of OpenAPI, the operations table and the access tests."""
+
+    name: str
+    route: str
+    summary: str
+    permission: Permission | None
+    portals: tuple[Tier, ...]
+    open_because: str
+    status: int
+    body: type[BaseModel] | None
+    form: bool
+    query: type[BaseModel] | None
+    answer: type[BaseModel] | None
+
+
+class Call:
+    """One request of one caller: what a handler gets."""
+
+    def __init__(self, event: Mapping[str, Any], caller: Caller, now: datetime, declaration: Declaration) -> None:
+        context = event.get("requestContext") or {}
+        identity = context.get("identity") or {}
+        self.caller = caller
+        self.now = now
+        self.path: dict[str, str] = event.get("pathParameters") or {}
+        self.headers = {str(name).lower(): value for name, value in (event.get("headers") or {}).items()}
+        self.address: str = identity.get("sourceIp") or ""
+        """The caller's IP address as API Gateway saw it."""
+        self.user_agent: str = identity.get("userAgent") or self.headers.get("user-agent", "")
+        self.declaration = declaration
+        self.staged: list[Write] = []
+        self._scope: Scope | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """What of the tree the caller may see: the portal the token speaks for, narrowed to accessible accounts."""
+        if self._scope is None:
+            self._scope = Scope(self.caller.portal, accessible_to(self.caller))
+        return self._scope
+
+    def commit(self, *writes: Write, audit: Iterable[Entry] = (), send: Iterable[Message] = ()) -> None:
+        """Stage changes, audit entries and messages: all are written together, or none, once the handler has returned."""
+        self.staged += [stage(each) for each in writes]
+        self.staged += written(audit, send, by=self.caller, at=self.now)
+
+    def commit_now(self, *writes: Write, audit: Iterable[Entry] = (), send: Iterable[Message] = ()) -> None:
+        """Write one transaction at once: for bulk operations, which commit thing by thing and tell what became of each.
+
+        Raises:
+            Contended: as `table.write`; wrap load and commit in `table.settled`.
+        """
+        write([*(stage(each) for each in writes), *written(audit, send, by=self.caller, at=self.now)])
+
+    def page(
+        self,
+        rows: Iterable[Any],
+        query: paging.PageQuery,
+        *,
+        key: Callable[[Any], paging.SortKey],
+        show: Callable[[Any], Any],
+        descending: bool = False,
+    ) -> Any:
+        """A page of a list for this caller; see `paging.page`."""
+        where = "/".join(self.path.values())
+        bound_to = f"{self.caller.user_id} {self.caller.portal} {self.declaration.name} {where}"
+        return paging.page(rows, query, bound_to=bound_to, key=key, show=show, descending=descending)
+
+
+Handler = Callable[..., BaseModel | Reply | None]
+LambdaHandler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
+
+
+def operation(
+    permission: Permission | None, *, portals: tuple[Tier, ...] = TENANTS, status: int = 200
+) -> Callable[[Handler], LambdaHandler]:
+    """An operation for those who hold `permission` (None: anybody signed in) in a portal of one of these tiers."""
+    return lambda handler: _wrap(handler, permission=permission, portals=portals, because="", status=status, form=False)
+
+
+def public_operation(*, because: str, status: int = 200, form: bool = False) -> Callable[[Handler], LambdaHandler]:
+    """An operation that needs no sign-in. `form`: the body is form-encoded, as OAuth 2.0 has it."""
+    return lambda handler: _wrap(handler, permission=None, portals=(), because=because, status=status, form=form)
+
+
+def _wrap(
+    handler: Handler, *, permission: Permission | None, portals: tuple[Tier, ...], because: str, status: int, form: bool
+) -> LambdaHandler:
+    declaration = _declaration(handler, permission, portals, because, status, form)
+
+    @logger.inject_lambda_context(clear_state=True)
+    @metrics.log_metrics
+    @tracer.capture_lambda_handler(capture_response=False)
+    @wraps(handler)
+    def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        logger.append_keys(operation=declaration.name)
+        metrics.add_dimension("operation", declaration.name)
+        request_id = ((event.get("requestContext") or {}).get("requestId")) or context.aws_request_id
+        try:
+            reply = _answer(handler, declaration, event)
+        except PortalError as error:
+            logger.info("refused", extra={"code": error.code(), "detail": error.detail})
+            metrics.add_metric("Refused", unit="Count", value=1)
+            reply = _problem(error, status_of(type(error)), request_id)
+        except Exception:
+            logger.exception("failed")
+            metrics.add_metric("Failed", unit="Count", value=1)
+            reply = _problem(_InternalError(), 500, request_id)
+        else:
+            metrics.add_metric("Answered", unit="Count", value=1)
+        return _response(reply, declaration, event, request_id)
+
+    lambda_handler.declaration = declaration  # type: ignore[attr-defined]
+    return lambda_handler
+
+
+class _InternalError(PortalError):
+    detail = "Something went wrong on our side. Nothing was changed, or it was changed whole; it is safe to try again."
+
+    @classmethod
+    def code(cls) -> str:
+        return "internal_error"
+
+
+def _declaration(
+    handler: Handler, permission: Permission | None, portals: tuple[Tier, ...], because: str, status: int, form: bool
+) -> Declaration:
+    types = handler.__annotations__
+    docstring = (handler.__globals__.get("__doc__") or "").strip().splitlines() or [""]
+    answer = types.get("return")
+    return Declaration(
+        name=handler.__module__.rpartition(".")[2],
+        route=docstring[0],
+        summary=" ".join(line.strip() for line in docstring[1:]).strip(),
+        permission=permission,
+        portals=portals,
+        open_because=because,
+        status=status,
+        body=types.get("body"),
+        form=form,
+        query=types.get("query"),
+        answer=answer if isinstance(answer, type) and issubclass(answer, BaseModel) else None,
+    )
+
+
+def _answer(handler: Handler, declaration: Declaration, event: Mapping[str, Any]) -> Reply:
+    caller = _caller(event)
+    logger.append_keys(portal=str(caller.portal), user_id=caller.user_id)
+    _permit(caller, declaration)
+    for value in (event.get("pathParameters") or {}).values():
+        if not _PATH_PARAMETER.fullmatch(value or ""):
+            raise NotFound
+    arguments: dict[str, BaseModel] = {}
+    if declaration.body:
+        arguments["body"] = _validated(declaration.body, _body(event, declaration.form))
+    if declaration.query:
+        arguments["query"] = _validated(declaration.query, _query(event))
+    now = clock.now()
+
+    def attempt() -> Reply:
+        call = Call(event, caller, now, declaration)
+        repeated = _Repeat.of(call, event)
+        if repeated and (known := repeated.answer()):
+            return known
+        result = handler(call, **arguments)
+        reply = result if isinstance(result, Reply) else Reply(result)
+        if repeated:
+            call.staged.append(repeated.remember(reply))
+        write(call.staged)
+        return reply
+
+    return settled(attempt)
+
+
+def _caller(event: Mapping[str, Any]) -> Caller:
+    context = (event.get("requestContext") or {}).get("authorizer") or {}
+    return Caller.from_context(context) if "kind" in context else ANONYMOUS
+
+
+def _permit(caller: Caller, declaration: Declaration) -> None:
+    if declaration.open_because:
+        return
+    if caller.refused == AccessDenied.code():
+        raise AccessDenied
+    if caller.kind == "anonymous":
+        raise NotSignedIn
+    if declaration.permission is not None and not caller.may(declaration.permission):
+        raise NotPermitted
+    if declaration.permission is not Permission.ENGINE_REPORT and (
+        caller.kind != "user" or caller.portal.tier not in declaration.portals
+    ):
+        raise NotPermitted
+
+
+def _validated(model: type[BaseModel], given: Any) -> BaseModel:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        fields = tuple(
+            FieldError(".".join(str(part) for part in each["loc"]) or "body", each["msg"]) for each in error.errors()
+        )
+        raise Invalid(errors=fields) from None
+
+
+def _body(event: Mapping[str, Any], form: bool) -> Any:
+    raw = event.get("body") or ""
+    if len(raw) > LARGEST_BODY * (1.4 if event.get("isBase64Encoded") else 1):
+        raise TooLarge
+    try:
+        data = base64.b64decode(raw, validate=True) if event.get("isBase64Encoded") else raw.encode()
+    except (ValueError, AttributeError):
+        raise Invalid("The body cannot be read.") from None
+    sent_as = next((str(v) for k, v in (event.get("headers") or {}).items() if k.lower() == "content-type"), "")
+    expected = "application/x-www-form-urlencoded" if form else "application/json"
+    if sent_as.split(";")[0].strip().lower() != expected:
+        raise UnsupportedMediaType(f"Send the body as {expected}.")
+    if form:
+        return _form(data)
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise Invalid("The body is not valid JSON.") from None
+
+
+def _form(data: bytes) -> dict[str, str]:
+    from urllib.parse import parse_qsl
+
+    try:
+        pairs = parse_qsl(data.decode(), keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        raise Invalid("The body is not a valid form.") from None
+    return dict(pairs)
+
+
+def _query(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Query parameters; one that is repeated becomes a list, which fields that take one value refuse."""
+    several = event.get("multiValueQueryStringParameters") or {}
+    if several:
+        return {name: values[0] if len(values) == 1 else values for name, values in several.items()}
+    return dict(event.get("queryStringParameters") or {})
+
+
+class IdempotencyRecord(Item, discriminator="idempotency"):
+    """The answer to a POST that carried an Idempotency-Key, written in the transaction of what the POST did."""
+
+    request_hash = UnicodeAttribute()
+    status = NumberAttribute()
+    answer = JsonAttribute(null=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeat:
+    """A POST with an Idempotency-Key: done once, answered alike each time, for two days."""
+
+    pk: str
+    sk: str
+    request_hash: str
+    status: int
+    now: datetime
+
+    @classmethod
+    def of(cls, call: Call, event: Mapping[str, Any]) -> "_Repeat | None":
+        key = call.headers.get("idempotency-key")
+        if not key or event.get("httpMethod") != "POST" or call.caller.kind != "user":
+            return None
+        if len(key) > 255:
+            raise Invalid(errors=(FieldError("Idempotency-Key", "At most 255 characters."),))
+        what = orjson.dumps([call.path, event.get("body"), event.get("multiValueQueryStringParameters")])
+        return cls(
+            keys.node(call.caller.portal),
+            keys.idempotency(call.declaration.name, hashlib.sha256(f"{call.caller.user_id} {key}".encode()).hexdigest()),
+            hashlib.sha256(what).hexdigest(),
+            call.declaration.status,
+            call.now,
+        )
+
+    def answer(self) -> Reply | None:
+        record = find(IdempotencyRecord, self.pk, self.sk)
+        if record is None or (record.expires_at or 0) < expiry(self.now):
+            return None
+        if record.request_hash != self.request_hash:
+            raise IdempotencyKeyReused
+        body = None if record.answer is None else orjson.dumps(record.answer).decode()
+        return Reply(body, int(record.status), {"Idempotent-Replayed": "true"})
+
+    def remember(self, reply: Reply) -> Write:
+        answer = reply.body.model_dump(mode="json", exclude_unset=True) if isinstance(reply.body, BaseModel) else None
+        if len(orjson.dumps(answer)) > _LARGEST_STORED_ANSWER:
+            answer = None
+        return Put(
+            IdempotencyRecord(
+                self.pk,
+                self.sk,
+                request_hash=self.request_hash,
+                status=reply.status or self.status,
+                answer=answer,
+                expires_at=expiry(self.now + _IDEMPOTENCY_KEPT_FOR),
+            )
+        )
+
+
+def _problem(error: PortalError, status: int, request_id: str) -> Reply:
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": error.code().replace("_", " ").capitalize(),
+        "status": status,
+        "code": error.code(),
+        "detail": error.detail,
+        "request_id": request_id,
+    }
+    if error.errors:
+        problem["errors"] = [{"field": each.field, "message": each.message} for each in error.errors]
+    headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Reply(orjson.dumps(problem).decode(), status, headers, "application/problem+json")
+
+
+def _response(reply: Reply, declaration: Declaration, event: Mapping[str, Any], request_id: str) -> dict[str, Any]:
+    body = reply.body
+    if isinstance(body, BaseModel):
+        body = body.model_dump_json(exclude_unset=True)
+    status = reply.status or (declaration.status if body is not None else 204)
+    headers = {
+        "Cache-Control": "no-store",
+        "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+        "X-Content-Type-Options": "nosniff",
+        "X-Request-Id": request_id,
+        **_cors(event),
+        **reply.headers,
+    }
+    if body is not None:
+        headers["Content-Type"] = reply.content_type
+    return {"statusCode": status, "headers": headers, "body": body or "", "isBase64Encoded": False}
+
+
+def _cors(event: Mapping[str, Any]) -> dict[str, str]:
+    origin = next((str(v) for k, v in (event.get("headers") or {}).items() if k.lower() == "origin"), "")
+    if origin not in settings.cors_origins:
+        return {}
+    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin", "Access-Control-Expose-Headers": "X-Request-Id"}
+
+
+def declared(handler: LambdaHandler) -> Declaration:
+    """What an operation's handler declares of itself."""
+    declaration: Declaration = handler.declaration  # type: ignore[attr-defined]
+    return declaration
+
+
+def fields(*errors: tuple[str, str]) -> Sequence[FieldError]:
+    """Shorthand for the field errors of a rule: `fields(("email", "Already in use."))`."""
+    return tuple(FieldError(*error) for error in errors)

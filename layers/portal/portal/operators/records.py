@@ -1,0 +1,36 @@
+"""What waits for the vendor's own staff."""
+
+from collections.abc import Iterator
+
+from pynamodb.attributes import UnicodeAttribute
+
+from portal import keys
+from portal.errors import NotFound
+from portal.scope import Scope
+from portal.table import InstantAttribute, Item, JsonAttribute, find, query
+from portal.tree import VENDOR
+
+
+class Parked(Item, discriminator="parked"):
+    """A bill that a guard rail stopped: nothing is charged until an operator releases it."""
+
+    parked_id = UnicodeAttribute()
+    distributor_id = UnicodeAttribute()
+    bill_sk = UnicodeAttribute()
+    reasons = JsonAttribute()
+    state = UnicodeAttribute()
+    """`waiting` or `released`."""
+    released_by = UnicodeAttribute(null=True)
+    released_at = InstantAttribute(null=True)
+
+
+def get_parked(scope: Scope, parked_id: str) -> Parked:
+    found = find(Parked, keys.node(scope.reach(VENDOR)), keys.parked(parked_id))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def list_parked(scope: Scope) -> Iterator[Parked]:
+    """Everything parked, latest first, what was released included."""
+    return query(Parked, keys.node(scope.reach(VENDOR)), keys.parked(), newest_first=True)

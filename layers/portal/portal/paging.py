@@ -1,0 +1,100 @@
+"""Lists: pages of 1 to 100 rows, opaque cursors bound to caller and query.
+
+A cursor says behind which row to read on and carries a MAC over that, the caller and the query: an altered one, or one
+from another list, is refused.
+"""
+
+import base64
+import hashlib
+import hmac
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Generic, TypeVar
+
+import orjson
+from pydantic import BaseModel, Field
+
+from portal.adapters import secrets
+from portal.errors import FieldError, Invalid
+
+_Row = TypeVar("_Row")
+_View = TypeVar("_View", bound=BaseModel)
+
+SortKey = tuple[str | int | float, ...]
+
+
+class PageQuery(BaseModel, extra="forbid"):
+    """The query parameters that every list takes; a list adds its filters."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 25
+    cursor: Annotated[str, Field(max_length=2000)] | None = None
+
+
+class Page(BaseModel, Generic[_View]):
+    """One page of a list. `total` counts the whole list under the same filters."""
+
+    items: list[_View]
+    next_cursor: str | None
+    total: int
+
+
+class InvalidCursor(Invalid):
+    detail = "This cursor does not belong to this list; start again without one."
+
+
+def page(
+    rows: Iterable[_Row],
+    query: PageQuery,
+    *,
+    bound_to: str,
+    key: Callable[[_Row], SortKey],
+    show: Callable[[_Row], _View],
+    descending: bool = False,
+) -> Page[_View]:
+    """The page that `query` asks for, of rows that filters have already chosen.
+
+    Args:
+        bound_to: who asks which list; becomes part of the cursor's seal together with the query's filters.
+        key: what the list is sorted by, ending with something unique. Its parts have the same types in all rows.
+    """
+    ordered = sorted(rows, key=key, reverse=descending)
+    filters = query.model_dump(mode="json", exclude={"limit", "cursor"})
+    seal_for = f"{bound_to} {orjson.dumps(filters, option=orjson.OPT_SORT_KEYS).decode()}"
+    first = 0
+    if query.cursor:
+        last = tuple(_open(query.cursor, seal_for))
+        first = _behind([key(row) for row in ordered], last, descending)
+    shown = ordered[first : first + query.limit]
+    more = first + query.limit < len(ordered)
+    return Page(
+        items=[show(row) for row in shown],
+        next_cursor=_seal(key(shown[-1]), seal_for) if more else None,
+        total=len(ordered),
+    )
+
+
+def _behind(ordered: list[SortKey], last: SortKey, descending: bool) -> int:
+    if not descending:
+        return bisect_right(ordered, last)
+    return next((place for place, key in enumerate(ordered) if key < last), len(ordered))
+
+
+def _seal(last: SortKey, seal_for: str) -> str:
+    payload = orjson.dumps(last)
+    return base64.urlsafe_b64encode(_mac(payload, seal_for) + payload).decode().rstrip("=")
+
+
+def _open(cursor: str, seal_for: str) -> list[Any]:
+    try:
+        sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        raise InvalidCursor(errors=(FieldError("cursor", InvalidCursor.detail),)) from None
+    mac, payload = sealed[:32], sealed[32:]
+    if not hmac.compare_digest(mac, _mac(payload, seal_for)):
+        raise InvalidCursor(errors=(FieldError("cursor", InvalidCursor.detail),))
+    opened: list[Any] = orjson.loads(payload)
+    return opened
+
+
+def _mac(payload: bytes, seal_for: str) -> bytes:
+    return hmac.digest(secrets.cursor_key(), seal_for.encode() + b"\x00" + payload, hashlib.sha256)

@@ -1,0 +1,57 @@
+"""What the deployment tells the code: the only reader of the environment.
+
+Read once at import; every value has the default that lets rules and tests run without a deployment.
+"""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Names and addresses of what was deployed around the functions (see `Globals` in template.yaml)."""
+
+    table_name: str
+    bucket_name: str
+    portal_url: str
+    """Where links in mail lead: the web portal's address, without a trailing slash."""
+    mail_sender: str
+    vendor_name: str
+    cursor_secret_arn: str
+    engine_secret_arn: str
+    clock_file: str
+    """Local cloud only: a file holding how far this deployment's clock is moved. Empty in AWS."""
+    cors_origins: frozenset[str]
+    environ_queues: dict[str, str]
+
+    def queue_url(self, queue: str) -> str:
+        """The address of one of the template's queues by its logical id, e.g. `Mail`."""
+        return self.environ_queues[queue]
+
+
+QUEUES = (
+    "EngineCommands", "Mail", "Documents", "Reports", "Usage", "Billing", "Overdue", "Trials", "Purge", "Rollups",
+)  # fmt: skip
+
+
+def _read(environ: dict[str, str]) -> Settings:
+    return Settings(
+        table_name=environ.get("TABLE_NAME", "portal"),
+        bucket_name=environ.get("BUCKET_NAME", "portal-files"),
+        portal_url=environ.get("PORTAL_URL", "https://portal.example.com").rstrip("/"),
+        mail_sender=environ.get("MAIL_SENDER", "portal@example.com"),
+        vendor_name=environ.get("VENDOR_NAME", "Example Backup"),
+        cursor_secret_arn=environ.get("CURSOR_SECRET_ARN", ""),
+        engine_secret_arn=environ.get("ENGINE_SECRET_ARN", ""),
+        clock_file=environ.get("CLOCK_FILE", ""),
+        cors_origins=frozenset(filter(None, environ.get("CORS_ORIGINS", "").split(","))),
+        environ_queues={queue: environ.get(f"{_screaming(queue)}_QUEUE_URL", "") for queue in QUEUES},
+    )
+
+
+def _screaming(name: str) -> str:
+    """`EngineCommands` to `ENGINE_COMMANDS`."""
+    return "".join(f"_{letter}" if letter.isupper() else letter.upper() for letter in name).lstrip("_")
+
+
+settings = _read(dict(os.environ))
