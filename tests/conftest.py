@@ -15,8 +15,9 @@ os.environ |= {
     "MAIL_SENDER": "portal@example.com",
     "PORTAL_URL": "https://portal.example.com",
     "CORS_ORIGINS": "https://portal.example.com",
+    # moto's stream API knows no account's own endpoint.
+    "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
     "POWERTOOLS_TRACE_DISABLED": "true",
-    "POWERTOOLS_METRICS_DISABLED": "true",
     "POWERTOOLS_LOG_LEVEL": "WARNING",
 }
 os.environ.pop("AWS_ENDPOINT_URL", None)
@@ -29,17 +30,44 @@ os.environ |= {
 }  # fmt: skip
 
 from collections.abc import Iterator  # noqa: E402
+from contextlib import AbstractContextManager, nullcontext  # noqa: E402
 from datetime import UTC, datetime  # noqa: E402
+from typing import Any  # noqa: E402
 
 import pytest  # noqa: E402
-from moto import mock_aws  # noqa: E402
 
+from portal import keys  # noqa: E402
+from portal.scope import Caller  # noqa: E402
+from portal.tree import Tier  # noqa: E402
+from tests.support import Harness  # noqa: E402
 from tests.world import World  # noqa: E402
+
+pytest_plugins = ["tests.support.fixtures"]
+
+_BEYOND_THE_SUBTREE = {
+    "partners.create_partner": ("EMAIL#",),
+    "partners.change_partner": ("EMAIL#",),
+    "partners.remove_partner": ("EMAIL#",),
+    "partners.access_partner": ("TOKEN#", "SESSION#"),
+    "accounts.create_account": ("EMAIL#", "ACCOUNT#"),
+    "accounts.change_account": ("EMAIL#",),
+    "accounts.access_account": ("TOKEN#", "SESSION#"),
+    "identity.sign_out": ("TOKEN#", "SESSION#"),
+}
+"""What the operations that need it may touch besides the caller's own part of the tree."""
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    """An empty portal on 2023-01-10 at noon."""
-    with mock_aws():
-        with World.made(datetime(2023, 1, 10, 12, tzinfo=UTC)) as made:
-            yield made
+def world(harness: Harness) -> Iterator[World]:
+    """An empty portal on 2023-01-10 at noon. No operation may touch a key outside its caller's subtree."""
+    harness.clock.set(datetime(2023, 1, 10, 12, tzinfo=UTC))
+
+    def within(operation: str, caller: Caller) -> AbstractContextManager[Any]:
+        if caller.kind != "user" or caller.portal.tier is Tier.VENDOR:
+            return nullcontext()
+        return harness.within(keys.node(caller.portal), also=_BEYOND_THE_SUBTREE.get(operation, ()))
+
+    with World.made(harness.clock) as made:
+        made.within = within
+        harness.keep(made)
+        yield made

@@ -1,0 +1,31 @@
+"""What tests need that production must not have: the harness of AWS and HTTP, injected time, controlled
+races.
+"""
+
+from .clock import FakeClock, SeededBytes
+from .errors import Crash, FaultMisused, NetworkRefused, OperationRefused, OutsideSubtree, Violation
+from .faults import Call, Fault
+from .harness import EVERY_CRASH, Harness, Run
+from .measure import Counts
+from .scheduler import Outcome, SchedulerStuck
+from .table import create_table
+
+__all__ = [
+    "EVERY_CRASH",
+    "Call",
+    "Counts",
+    "Crash",
+    "FakeClock",
+    "Fault",
+    "FaultMisused",
+    "Harness",
+    "NetworkRefused",
+    "OperationRefused",
+    "Outcome",
+    "OutsideSubtree",
+    "Run",
+    "SchedulerStuck",
+    "SeededBytes",
+    "Violation",
+    "create_table",
+]
