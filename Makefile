@@ -1,0 +1,76 @@
+# make help lists what there is. Needs make and Python 3.11 or newer; everything else it installs into
+# .venv (development) and .venv-cloud (the local cloud and the SAM CLI), checked by hash.
+
+PYTHON ?= python3
+PORT ?= 4566
+# Lambda's Python, to compile the bytecode of what is built for AWS.
+RUNTIME_PYTHON ?= python3.13
+export PORT
+export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY)
+
+DEV = .venv/bin
+CLOUD = .venv-cloud/bin
+LOCK = $(abspath $(DEV))/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate --no-strip-extras $(LOCK_OPTIONS)
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop reset clock test lint lock build deploy python
+.SILENT:
+
+help: ## this list
+	sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+run: .venv-cloud/requirements.txt ## start the local cloud, deploy to it, fill it with the demo
+	$(CLOUD)/python -m local.run
+
+stop: .venv-cloud/requirements.txt ## stop the local cloud; what it stored stays
+	$(CLOUD)/python -m local.cloud stop
+
+reset: .venv-cloud/requirements.txt ## stop the local cloud and forget what it stored
+	$(CLOUD)/python -m local.cloud reset
+
+clock: .venv-cloud/requirements.txt ## say or move the local cloud's time: make clock TO=2026-12-24, make clock TO=now
+	$(CLOUD)/python -m local.clock $(TO)
+
+test: .venv/requirements.txt .venv-cloud/requirements.txt ## run all tests: make test, make test ONLY=tests/portal
+	$(DEV)/pytest $(ONLY)
+
+lint: .venv/requirements.txt ## check style and types
+	$(DEV)/ruff check .
+	$(DEV)/ruff format --check .
+	$(DEV)/mypy
+
+lock: .venv/requirements.txt ## pin all requirements again, with hashes: make lock LOCK_OPTIONS=--upgrade
+	cd layers/vendor && $(LOCK) requirements.in --output-file requirements.txt
+	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+	$(LOCK) requirements-cloud.in --output-file requirements-cloud.txt
+
+build: .venv-cloud/requirements.txt ## build for AWS
+	BUILD_PYTHON=$(abspath $(CLOUD))/python RUNTIME_PYTHON=$(RUNTIME_PYTHON) LAYER_TARGET=aws \
+		SAM_CLI_TELEMETRY=0 $(CLOUD)/sam build
+	$(CLOUD)/python -m local.package .aws-sam/build/functions.zip
+
+deploy: build ## deploy to AWS with your own credentials
+	SAM_CLI_TELEMETRY=0 SAM_CLI_BETA_PACKAGE_PERFORMANCE=1 $(CLOUD)/sam deploy
+
+# Environments: made anew parts only when their requirements changed.
+
+.venv/requirements.txt: requirements-dev.txt | python
+	$(call install,.venv,$<,the development tools)
+
+.venv-cloud/requirements.txt: requirements-cloud.txt | python
+	$(call install,.venv-cloud,$<,the local cloud)
+
+python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "This needs Python 3.11 or newer as $(PYTHON): install it, or name it, as in: make run PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "This Python cannot make virtual environments: install its venv module (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+
+# install(environment, requirements, what)
+define install
+	echo "Installing $(3) into $(1) (a minute, once) ..."
+	test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(2)
+	cp $(2) $(1)/requirements.txt
+endef
