@@ -1,11 +1,12 @@
 """The local cloud's life: start, build, deploy, stop, reset.
 
 It is MiniStack, an AWS in one process, on the loopback address only, with the real template deployed to it
-by the SAM CLI. What it stores is in `.local/`, and survives a stop.
+by the SAM CLI; beside it runs the simulated backup engine. What it stores is in `.local/`, and survives a stop.
 
     python -m local.cloud up | stop | reset
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -14,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,12 +37,15 @@ STAGE = "live"
 
 HOME = Path(os.environ.get("LOCAL_HOME") or ROOT / ".local").resolve()
 CLOCK_FILE = HOME / "clock"
-_PID_FILE = HOME / "pid"
-_LOGS = HOME / "log"
+LOGS = HOME / "log"
+APP = HOME / "build" / "app"
+"""What `sam build` made: the expanded template, the layers, the functions."""
 _TEMPORARY = HOME / "tmp"
-_STORED = ("state", "s3", "tmp", "clock", "pid")
-_APP = HOME / "build" / "app"
+_STORED = ("state", "s3", "tmp", "clock", "run")
 
+_CLOUD, _ENGINE = "cloud", "engine"
+_OWN = {"PORT": str(PORT), "LOCAL_HOME": str(HOME)}
+"""For other modules of this package that are started as processes."""
 _TOOLS = Path(sys.executable).parent
 _CONFIG = ROOT / "samconfig.toml"
 _KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR")
@@ -78,13 +82,24 @@ def up() -> Deployment:
     """Start what is not running, build and deploy what changed."""
     _start()
     wanted = _fingerprint()
-    changed = _deployed() != wanted
+    changed = remembered(_DEPLOYED) != wanted
     if changed:
+        _end(_ENGINE)
         _build()
-        _deploy(wanted)
-    stacks = client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
-    return Deployment(outputs, changed)
+        _deploy()
+        remember(_DEPLOYED, wanted)
+    return _described(changed=changed)
+
+
+def deployment() -> Deployment:
+    """What runs already.
+
+    Raises:
+        Trouble: nothing does.
+    """
+    if not _healthy() or remembered(_DEPLOYED) is None:
+        raise Trouble("The local cloud is not running: start it with make run.")
+    return _described(changed=False)
 
 
 def save() -> None:
@@ -94,23 +109,27 @@ def save() -> None:
         _start()
 
 
+def start_engine() -> None:
+    """Let the simulated backup engine carry out commands, in the background, until `stop`."""
+    if not _holds(_ENGINE):
+        _launch(_ENGINE, [sys.executable, "-m", "local.engine"], surroundings() | _OWN)
+
+
 def stop() -> None:
     """Stop in order; what is stored is written to disk."""
-    pid = _running()
-    if pid is None:
+    _end(_ENGINE)
+    if not _holds(_CLOUD):
         print("The local cloud is not running.")
         return
     with step("Stopping the local cloud"):
-        os.kill(pid, signal.SIGTERM)
-        if not _within(_STOP_SECONDS, lambda: not _alive(pid)):
-            raise Trouble(f"The local cloud (process {pid}) does not stop.")
-    _PID_FILE.unlink(missing_ok=True)
+        _end(_CLOUD)
     shutil.rmtree(_TEMPORARY, ignore_errors=True)
 
 
 def reset() -> None:
     """Stop and forget everything that was stored; what was built is kept."""
-    if _running() is not None:
+    _end(_ENGINE)
+    if _holds(_CLOUD):
         stop()
     with step("Forgetting what was stored"):
         for name in _STORED:
@@ -119,20 +138,31 @@ def reset() -> None:
 
 
 @contextmanager
-def step(what: str) -> Iterator[None]:
-    """A line that says what is being done, and how long it took when it is done."""
-    print(f"{what} ... ", end="", flush=True)
+def step(what: str) -> Iterator[Callable[[str], None]]:
+    """A line that says what is being done, and how long it took when it is done.
+
+    Gives a function by which the line tells how far it is.
+    """
+    line, in_place = f"{what} ... ", sys.stdout.isatty()
+    print(line, end="", flush=True)
     began = time.monotonic()
+
+    def tell(how_far: str) -> None:
+        print(f"\r{line}{how_far}\x1b[K" if in_place else f"{how_far}, ", end="", flush=True)
+
+    def end(how: str) -> None:
+        print(f"\r{line}{how}\x1b[K" if in_place else how, flush=True)
+
     try:
-        yield
+        yield tell
     except BaseException:
-        print("failed", flush=True)
+        end("failed")
         raise
-    print(f"{time.monotonic() - began:.1f} s", flush=True)
+    end(f"{time.monotonic() - began:.1f} s")
 
 
 def _start() -> None:
-    if _running() is not None:
+    if _holds(_CLOUD) and _within(_START_SECONDS, lambda: _healthy() or not _holds(_CLOUD)) and _healthy():
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -145,34 +175,24 @@ def _start() -> None:
             ) from None
     with step(f"Starting the local cloud on {ENDPOINT}"):
         shutil.rmtree(_TEMPORARY, ignore_errors=True)
-        for folder in (_LOGS, _TEMPORARY):
+        for folder in (LOGS, _TEMPORARY):
             folder.mkdir(parents=True, exist_ok=True)
-        log = _LOGS / "cloud.log"
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                [_TOOLS / "ministack"],
-                env=_environment()
-                | {
-                    "GATEWAY_PORT": str(PORT),
-                    "BIND_HOST": HOST,
-                    "MINISTACK_REGION": REGION,
-                    "IOT_MTLS_ENABLED": "0",
-                    "SFTP_ENABLED": "0",
-                    "PERSIST_STATE": "1",
-                    "STATE_DIR": str(HOME / "state"),
-                    "S3_PERSIST": "1",
-                    "S3_DATA_DIR": str(HOME / "s3"),
-                    "TMPDIR": str(_TEMPORARY),
-                    "LOG_LEVEL": "INFO",
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        _PID_FILE.write_text(str(process.pid))
-        if not _within(_START_SECONDS, lambda: _healthy() or process.poll() is not None) or not _healthy():
-            raise Trouble(f"The local cloud did not start; its log is {log}")
+        settings = {
+            "GATEWAY_PORT": str(PORT),
+            "BIND_HOST": HOST,
+            "MINISTACK_REGION": REGION,
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(HOME / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(HOME / "s3"),
+            "TMPDIR": str(_TEMPORARY),
+            "LOG_LEVEL": "INFO",
+        }
+        _launch(_CLOUD, [_TOOLS / "ministack"], surroundings() | settings)
+        if not _within(_START_SECONDS, lambda: _healthy() or not _holds(_CLOUD)) or not _healthy():
+            raise Trouble(f"The local cloud did not start; its log is {LOGS / _CLOUD}.log")
 
 
 def _build() -> None:
@@ -184,14 +204,14 @@ def _build() -> None:
             LAYER_TARGET="local",
             BUILD_PYTHON=sys.executable,
         )  # fmt: skip
-        zip_functions(_APP / "functions.zip")
+        zip_functions(APP / "functions.zip")
 
 
-def _deploy(fingerprint: str) -> None:
+def _deploy() -> None:
     with step("Deploying template.yaml"):
         _sam(
             "deploy",
-            "--template-file", str(_APP / "template.yaml"),
+            "--template-file", str(APP / "template.yaml"),
             "--parameter-overrides",
             "DeletionProtection=false",
             "Tracing=PassThrough",
@@ -199,18 +219,23 @@ def _deploy(fingerprint: str) -> None:
             f"ClockFile={CLOCK_FILE}",
         )  # fmt: skip
         gaps.close(client, STACK, STAGE)
-        client("ssm").put_parameter(Name=_DEPLOYED, Value=fingerprint, Type="String", Overwrite=True)
+
+
+def _described(*, changed: bool) -> Deployment:
+    stacks = client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
+    return Deployment(outputs, changed)
 
 
 def _sam(command: str, *arguments: str, **environment: str) -> None:
-    log = _LOGS / f"{command}.log"
+    log = LOGS / f"{command}.log"
     if command == "build":
-        arguments = ("--build-dir", str(_APP), *arguments)
+        arguments = ("--build-dir", str(APP), *arguments)
     with log.open("w") as output:
         done = subprocess.run(
             [_TOOLS / "sam", command, "--config-file", _CONFIG, "--config-env", "local", *arguments],
             cwd=ROOT,
-            env=_environment() | environment,
+            env=surroundings() | environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -221,7 +246,7 @@ def _sam(command: str, *arguments: str, **environment: str) -> None:
         raise Trouble("\n".join([f"sam {command} failed; its log is {log} and ends:", *last]))
 
 
-def _environment() -> dict[str, str]:
+def surroundings() -> dict[str, str]:
     """Only what the tools need: nobody's AWS profile, proxy or Python path gets in."""
     kept = {name: text for name, text in os.environ.items() if name in _KEPT or name.startswith("PIP_")}
     return kept | {
@@ -248,32 +273,66 @@ def _fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _deployed() -> str | None:
-    """The fingerprint of what is deployed; kept in the cloud itself, so lost and found with the rest."""
+def remember(name: str, value: str) -> None:
+    """Keep a note in the cloud itself, so that it is lost and found with the rest."""
+    client("ssm").put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+
+
+def remembered(name: str) -> str | None:
     ssm = client("ssm")
     try:
-        value: str = ssm.get_parameter(Name=_DEPLOYED)["Parameter"]["Value"]
+        value: str = ssm.get_parameter(Name=name)["Parameter"]["Value"]
     except ssm.exceptions.ParameterNotFound:
         return None
     return value
 
 
-def _running() -> int | None:
-    """The process of this local cloud, when it runs and answers."""
-    if not _PID_FILE.exists():
-        return None
-    pid = int(_PID_FILE.read_text() or 0)
-    return pid if _alive(pid) and _healthy() else None
+# Processes in the background. Each holds the lock of its file in `run/` as long as it lives; its number is in the file.
 
 
-def _alive(pid: int) -> bool:
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError):
+def _launch(name: str, command: Sequence[str | Path], variables: dict[str, str]) -> int:
+    """Start a process in the background, its output going to its log; returns its number."""
+    (HOME / "run").mkdir(parents=True, exist_ok=True)
+    with (HOME / "run" / name).open("w") as file, (LOGS / f"{name}.log").open("w") as output:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=[file.fileno()],
+        )
+        file.write(str(process.pid))
+    return process.pid
+
+
+def _holds(name: str) -> bool:
+    """Whether the process of this name lives."""
+    path = HOME / "run" / name
+    if not path.exists():
         return False
-    return pid > 0
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _end(name: str) -> None:
+    """Let the process of this name stop in order, if it lives."""
+    if not _holds(name):
+        return
+    pid = int((HOME / "run" / name).read_text())
+    os.kill(pid, signal.SIGTERM)
+    if not _within(_STOP_SECONDS, lambda: not _holds(name)):
+        raise Trouble(f"The process {pid} ({name}) of the local cloud does not stop.")
 
 
 def _healthy() -> bool:

@@ -56,6 +56,10 @@ _BEYOND_THE_SUBTREE = {
 }
 """What the operations that need it may touch besides the caller's own part of the tree."""
 
+_IN_THE_DISTRIBUTORS_OWN = {"accounts.create_account", "subscriptions.get_default_subscription"}
+"""Operations that may touch their distributor's own partition, though not what lies below it: to enter a new account in
+its directory, and to see what it chose for all of its partners."""
+
 
 @pytest.fixture
 def world(harness: Harness) -> Iterator[World]:
@@ -65,7 +69,9 @@ def world(harness: Harness) -> Iterator[World]:
     def within(operation: str, caller: Caller) -> AbstractContextManager[Any]:
         if caller.kind != "user" or caller.portal.tier is Tier.VENDOR:
             return nullcontext()
-        return harness.within(keys.node(caller.portal), also=_BEYOND_THE_SUBTREE.get(operation, ()))
+        above = [keys.node(caller.portal.distributor_node)] if operation in _IN_THE_DISTRIBUTORS_OWN else []
+        also = _BEYOND_THE_SUBTREE.get(operation, ())
+        return harness.within(keys.node(caller.portal), also=also, exactly=above)
 
     with World.made(harness.clock) as made:
         made.within = within

@@ -116,11 +116,13 @@ class Harness:
         """Rules broken so far, swallowed or not."""
         return self._rules.violations
 
-    def within(self, prefix: str, also: Iterable[str] = ()) -> AbstractContextManager[None]:
+    def within(
+        self, prefix: str, also: Iterable[str] = (), exactly: Iterable[str] = ()
+    ) -> AbstractContextManager[None]:
         """Confine the caller: touching a partition that begins with none of these prefixes is
         `OutsideSubtree`.
         """
-        return self._rules.within(prefix, also)
+        return self._rules.within(prefix, also, exactly)
 
     def expecting(self, kind: type[Violation]) -> AbstractContextManager[list[Violation]]:
         """Demand that the block breaks this rule, and forgive it."""

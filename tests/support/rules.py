@@ -16,13 +16,19 @@ class Scope:
 
     prefix: str
     also: tuple[str, ...] = ()
+    exactly: tuple[str, ...] = ()
 
     def covers(self, pk: str) -> bool:
-        return pk.startswith((self.prefix, *self.also))
+        return pk in self.exactly or pk.startswith((self.prefix, *self.also))
 
     def may_index(self, pk: str) -> bool:
-        """Whether an item may be written under this index key: in the subtree, or on the path up from it."""
-        return self.covers(pk) or self.prefix.startswith(pk)
+        """Whether an item may be written under this index key: in the subtree, or on the path up from it.
+
+        `D#1|ACCOUNTS|` holds rows of the tenant `D#1|`, and `V|` is the vendor, above all.
+        """
+        *tenant, rows, _ = pk.split("|")
+        above = "|".join([*tenant, ""]) if tenant and "#" not in rows else pk
+        return self.covers(pk) or self.prefix.startswith(above) or pk == "V|"
 
 
 _scope: ContextVar[Scope | None] = ContextVar("harness_scope", default=None)
@@ -40,8 +46,8 @@ class HouseRules:
         return _scope.get()
 
     @contextmanager
-    def within(self, prefix: str, also: Iterable[str]) -> Iterator[None]:
-        token = _scope.set(Scope(prefix, tuple(also)))
+    def within(self, prefix: str, also: Iterable[str], exactly: Iterable[str]) -> Iterator[None]:
+        token = _scope.set(Scope(prefix, tuple(also), tuple(exactly)))
         try:
             yield
         finally:

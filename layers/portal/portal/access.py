@@ -6,7 +6,7 @@ A list can hold 20,000 ids, so it is stored in parts of its own beside the user 
 from collections.abc import Iterable
 
 from portal import keys
-from portal.scope import Caller
+from portal.scope import Caller, Scope
 from portal.table import Item, JsonAttribute, query
 from portal.tree import Node
 
@@ -25,10 +25,18 @@ def accessible_to(caller: Caller) -> frozenset[str] | None:
     Inside an entered partner's or account's portal the list of the level above has done its work: what it admitted is
     seen whole.
     """
-    if not caller.limited or caller.entered:
+    if caller.entered:
         return None
-    parts = query(AccessList, keys.node(caller.home), keys.access_list(caller.user_id))
-    return frozenset(own_id for part in parts for own_id in part.accessible_ids)
+    scope = scope_at_home(caller.home, caller.user_id, limited=caller.limited)
+    return None if scope.accessible is None else frozenset(scope.accessible)
+
+
+def scope_at_home(home: Node, user_id: str, *, limited: bool) -> Scope:
+    """What a user may see of the tree from the portal it belongs to, as its list stands now."""
+    if not limited:
+        return Scope(home)
+    parts = query(AccessList, keys.node(home), keys.access_list(user_id))
+    return Scope(home, frozenset(own_id for part in parts for own_id in part.accessible_ids))
 
 
 def access_parts(home: Node, user_id: str, accessible_ids: Iterable[str]) -> list[AccessList]:

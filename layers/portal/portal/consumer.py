@@ -67,6 +67,7 @@ def consumer(handler: Callable[[Work, Any], None]) -> LambdaHandler:
     @wraps(handler)
     def lambda_handler(event: Mapping[str, Any], context: Any) -> Any:
         metrics.add_dimension("worker", name)
+        metrics.add_metric("Messages", unit="Count", value=len(event.get("Records", [])))
         work = Work(clock.now(), context)
 
         def one(record: Any) -> None:
@@ -114,6 +115,7 @@ def stream_consumer(*models: type[Item]) -> Callable[[Callable[[Work, Sequence[C
                 before, after = (_record(images.get(image), kinds) for image in ("OldImage", "NewImage"))
                 if before is not None or after is not None:
                     changes.append(Changed(before, after))
+            metrics.add_metric("Changes", unit="Count", value=len(changes))
             handler(Work(clock.now(), context), changes)
             return {"batchItemFailures": []}
 

@@ -48,6 +48,14 @@ class NotFound(PortalError):
     detail = "There is no such thing here."
 
 
+class MethodNotAllowed(PortalError):
+    detail = "This address does not take that method."
+
+    def __init__(self, *, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"This address takes {' and '.join(allowed)} only.")
+        self.allowed = allowed
+
+
 class Conflict(PortalError):
     detail = "The present state does not allow this."
 
@@ -73,6 +81,7 @@ _STATUSES: dict[type[PortalError], int] = {
     NotSignedIn: 401,
     NotPermitted: 403,
     NotFound: 404,
+    MethodNotAllowed: 405,
     Conflict: 409,
     TooLarge: 413,
     UnsupportedMediaType: 415,

@@ -17,7 +17,7 @@ from portal.adapters import queues
 from portal.table import Item, query_index
 from portal.telemetry import logger, metrics, tracer
 
-_MONTHS_LOOKED_BACK = 36
+_MONTHS_LOOKED_BACK = 15
 """A job that was silent longer than this would not find what was due before."""
 
 _Record = TypeVar("_Record", bound=Item)

@@ -36,6 +36,7 @@ class Activity(StrEnum):
     API_KEY_CHANGED = "API key changed"
     ACCOUNT_CREATED = "account created"
     ACCOUNT_REMOVED = "account removed"
+    DISTRIBUTOR_CREATED = "distributor created"
     PARTNER_CREATED = "partner created"
     PARTNER_REMOVED = "partner removed"
     TASKS_CHANGED = "tasks changed"

@@ -11,6 +11,7 @@ Partition keys spell the path in the tenant tree and end with a terminator, so a
                                        SCHEDULE#monthly|usage           when its next run is due
                                        PRICES#2023-01-01                price book in effect from that date
                                        ACCOUNT#acc                      directory: under which partner an account is
+                                       PARTNER_ID#<folded>              which partner has that visible Partner ID
                                        BILL#2023-01-24#monthly#invoice  a consolidated bill, by period end and method
                                        BILL#2022-08-17#annual#acc       an annual invoice, by term start
                                        REFERENCE#10023                  which bill has that number
@@ -21,6 +22,7 @@ Partition keys spell the path in the tenant tree and end with a terminator, so a
                                        ROLLUP                           sums over its accounts
     D#dst|P#prt|A#acc|                 NODE                             account
                                        USAGE                            daily billable counts
+                                       RENEWAL                          when its next annual term has to be invoiced
                                        TASK#tsk                         backup task
                                        RUN#tsk#<instant>#run            one run of it
                                        ENTITY#tsk#<id>                  one thing it protects
@@ -32,7 +34,9 @@ Partition keys spell the path in the tenant tree and end with a terminator, so a
                                        OUTBOX#<id>                      an effect to be carried out
                                        IDEMPOTENCY#<operation>#<hash>   the answer to a repeated POST
                                        REPORT#rep                       a usage report
+                                       MAILED#<hash>                    a mail that was sent to one recipient
     EMAIL#<folded>|                    EMAIL                            who owns an e-mail address
+                                       FAILED#<instant>#<id>            a sign-in with it while nobody owned it
     TOKEN#<hash>|                      TOKEN                            access token
     SESSION#ses|                       SESSION                          sign-in session with its refresh token
     LINK#<hash>|                       LINK                             one-time link sent by mail
@@ -107,6 +111,14 @@ def report(report_id: str = "") -> str:
     return f"REPORT#{report_id}"
 
 
+def mailed(mail_hash: str) -> str:
+    return f"MAILED#{mail_hash}"
+
+
+def partner_code(folded: str) -> str:
+    return f"PARTNER_ID#{folded}"
+
+
 def parked(parked_id: str = "") -> str:
     return f"PARKED#{parked_id}"
 
@@ -169,6 +181,7 @@ def event(event_id: str) -> str:
 ROLLUP = "ROLLUP"
 ROLLED_UP = "ROLLED_UP"
 USAGE = "USAGE"
+RENEWAL = "RENEWAL"
 
 
 # Partitions of what is found without knowing the tenant; each has one item with the sort key beside it
@@ -176,6 +189,11 @@ USAGE = "USAGE"
 
 def email(folded: str) -> tuple[str, str]:
     return f"EMAIL#{folded}{_END}", "EMAIL"
+
+
+def failed_sign_in(at: datetime, own_id: str) -> str:
+    """The sort key of a failed sign-in in the partition of its e-mail address."""
+    return f"FAILED#{instant(at)}#{own_id}"
 
 
 def token(token_hash: str) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from portal.errors import (
     Conflict,
     FieldError,
     Invalid,
+    MethodNotAllowed,
     NotFound,
     NotPermitted,
     NotSignedIn,
@@ -43,6 +44,10 @@ from portal.tree import Tier
 LARGEST_BODY = 1_000_000
 _LARGEST_STORED_ANSWER = 300_000
 _IDEMPOTENCY_KEPT_FOR = timedelta(days=2)
+_TIME_TO_ANSWER_MILLISECONDS = 6_000
+"""What has to be left of the function's time to write down and send the answer of a bulk operation."""
+REST_OF_PATH = "proxy"
+"""The path parameter of the route that catches what no other does; the only one with slashes in it."""
 _PATH_PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 TENANTS = (Tier.DISTRIBUTOR, Tier.PARTNER, Tier.ACCOUNT)
@@ -58,6 +63,10 @@ class AccessDenied(NotPermitted):
 
 class IdempotencyKeyReused(Conflict):
     detail = "This Idempotency-Key was used for another request."
+
+
+class SecretAnswer(BaseModel):
+    """An answer that holds secrets, such as tokens: it is never stored, so no Idempotency-Key brings it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +99,9 @@ class Declaration:
 class Call:
     """One request of one caller: what a handler gets."""
 
-    def __init__(self, event: Mapping[str, Any], caller: Caller, now: datetime, declaration: Declaration) -> None:
+    def __init__(
+        self, event: Mapping[str, Any], caller: Caller, now: datetime, declaration: Declaration, runtime: Any
+    ) -> None:
         context = event.get("requestContext") or {}
         identity = context.get("identity") or {}
         self.caller = caller
@@ -101,6 +112,8 @@ class Call:
         """The caller's IP address as API Gateway saw it."""
         self.user_agent: str = identity.get("userAgent") or self.headers.get("user-agent", "")
         self.declaration = declaration
+        self.runtime = runtime
+        """What the Lambda runtime says of this invocation."""
         self.staged: list[Write] = []
         self._scope: Scope | None = None
 
@@ -111,18 +124,31 @@ class Call:
             self._scope = Scope(self.caller.portal, accessible_to(self.caller))
         return self._scope
 
-    def commit(self, *writes: Write, audit: Iterable[Entry] = (), send: Iterable[Message] = ()) -> None:
-        """Stage changes, audit entries and messages: all are written together, or none, once the handler has returned."""
-        self.staged += [stage(each) for each in writes]
-        self.staged += written(audit, send, by=self.caller, at=self.now)
+    @property
+    def time_is_short(self) -> bool:
+        """Whether a bulk operation has to stop and answer with what it has done so far."""
+        left: int = self.runtime.get_remaining_time_in_millis()
+        return left < _TIME_TO_ANSWER_MILLISECONDS
 
-    def commit_now(self, *writes: Write, audit: Iterable[Entry] = (), send: Iterable[Message] = ()) -> None:
+    def commit(
+        self, *writes: Write, audit: Iterable[Entry] = (), send: Iterable[Message] = (), by: Caller | None = None
+    ) -> None:
+        """Stage changes, audit entries and messages: all are written together, or none, once the handler has returned.
+
+        `by` names who did it where the request itself shows that (signing in, confirming an address).
+        """
+        self.staged += [stage(each) for each in writes]
+        self.staged += written(audit, send, by=by or self.caller, at=self.now)
+
+    def commit_now(
+        self, *writes: Write, audit: Iterable[Entry] = (), send: Iterable[Message] = (), by: Caller | None = None
+    ) -> None:
         """Write one transaction at once: for bulk operations, which commit thing by thing and tell what became of each.
 
         Raises:
             Contended: as `table.write`; wrap load and commit in `table.settled`.
         """
-        write([*(stage(each) for each in writes), *written(audit, send, by=self.caller, at=self.now)])
+        write([*(stage(each) for each in writes), *written(audit, send, by=by or self.caller, at=self.now)])
 
     def page(
         self,
@@ -134,9 +160,24 @@ class Call:
         descending: bool = False,
     ) -> Any:
         """A page of a list for this caller; see `paging.page`."""
+        return paging.page(rows, query, bound_to=self._list(), key=key, show=show, descending=descending)
+
+    def page_through(
+        self,
+        read: Callable[[str, int], Iterable[Any]],
+        query: paging.PageQuery,
+        *,
+        key: Callable[[Any], str],
+        show: Callable[[Any], Any],
+        total: int,
+    ) -> Any:
+        """A page of a list that is too long to be loaded; see `paging.page_through`."""
+        return paging.page_through(read, query, bound_to=self._list(), key=key, show=show, total=total)
+
+    def _list(self) -> str:
+        """Who asks which list: what its cursors are bound to."""
         where = "/".join(self.path.values())
-        bound_to = f"{self.caller.user_id} {self.caller.portal} {self.declaration.name} {where}"
-        return paging.page(rows, query, bound_to=bound_to, key=key, show=show, descending=descending)
+        return f"{self.caller.user_id} {self.caller.portal} {self.declaration.name} {where}"
 
 
 Handler = Callable[..., BaseModel | Reply | None]
@@ -169,7 +210,7 @@ def _wrap(
         metrics.add_dimension("operation", declaration.name)
         request_id = ((event.get("requestContext") or {}).get("requestId")) or context.aws_request_id
         try:
-            reply = _answer(handler, declaration, event)
+            reply = _answer(handler, declaration, event, context)
         except PortalError as error:
             logger.info("refused", extra={"code": error.code(), "detail": error.detail})
             metrics.add_metric("Refused", unit="Count", value=1)
@@ -179,6 +220,7 @@ def _wrap(
             metrics.add_metric("Failed", unit="Count", value=1)
             reply = _problem(_InternalError(), 500, request_id)
         else:
+            logger.info("answered")
             metrics.add_metric("Answered", unit="Count", value=1)
         return _response(reply, declaration, event, request_id)
 
@@ -215,12 +257,12 @@ def _declaration(
     )
 
 
-def _answer(handler: Handler, declaration: Declaration, event: Mapping[str, Any]) -> Reply:
+def _answer(handler: Handler, declaration: Declaration, event: Mapping[str, Any], runtime: Any) -> Reply:
     caller = _caller(event)
     logger.append_keys(portal=str(caller.portal), user_id=caller.user_id)
     _permit(caller, declaration)
-    for value in (event.get("pathParameters") or {}).values():
-        if not _PATH_PARAMETER.fullmatch(value or ""):
+    for name, value in (event.get("pathParameters") or {}).items():
+        if name != REST_OF_PATH and not _PATH_PARAMETER.fullmatch(value or ""):
             raise NotFound
     arguments: dict[str, BaseModel] = {}
     if declaration.body:
@@ -230,7 +272,7 @@ def _answer(handler: Handler, declaration: Declaration, event: Mapping[str, Any]
     now = clock.now()
 
     def attempt() -> Reply:
-        call = Call(event, caller, now, declaration)
+        call = Call(event, caller, now, declaration, runtime)
         repeated = _Repeat.of(call, event)
         if repeated and (known := repeated.answer()):
             return known
@@ -335,6 +377,8 @@ class _Repeat:
         key = call.headers.get("idempotency-key")
         if not key or event.get("httpMethod") != "POST" or call.caller.kind != "user":
             return None
+        if call.declaration.answer and issubclass(call.declaration.answer, SecretAnswer):
+            return None
         if len(key) > 255:
             raise Invalid(errors=(FieldError("Idempotency-Key", "At most 255 characters."),))
         what = orjson.dumps([call.path, event.get("body"), event.get("multiValueQueryStringParameters")])
@@ -385,6 +429,8 @@ def _problem(error: PortalError, status: int, request_id: str) -> Reply:
     headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.allowed)
     return Reply(orjson.dumps(problem).decode(), status, headers, "application/problem+json")
 
 

@@ -58,8 +58,7 @@ def page(
         key: what the list is sorted by, ending with something unique. Its parts have the same types in all rows.
     """
     ordered = sorted(rows, key=key, reverse=descending)
-    filters = query.model_dump(mode="json", exclude={"limit", "cursor"})
-    seal_for = f"{bound_to} {orjson.dumps(filters, option=orjson.OPT_SORT_KEYS).decode()}"
+    seal_for = _seal_for(bound_to, query)
     first = 0
     if query.cursor:
         last = tuple(_open(query.cursor, seal_for))
@@ -71,6 +70,39 @@ def page(
         next_cursor=_seal(key(shown[-1]), seal_for) if more else None,
         total=len(ordered),
     )
+
+
+def page_through(
+    read: Callable[[str, int], Iterable[_Row]],
+    query: PageQuery,
+    *,
+    bound_to: str,
+    key: Callable[[_Row], str],
+    show: Callable[[_Row], _View],
+    total: int,
+) -> Page[_View]:
+    """The page that `query` asks for of a list that is too long to be loaded: only its rows are read.
+
+    Args:
+        read: the rows behind a sort key (from the start, where it is empty), in the list's order, as many as said.
+        bound_to: as in `page`.
+        key: a row's sort key.
+        total: how many rows the list has, from a counter.
+    """
+    seal_for = _seal_for(bound_to, query)
+    behind = str(_open(query.cursor, seal_for)[0]) if query.cursor else ""
+    rows = list(read(behind, query.limit + 1))
+    shown = rows[: query.limit]
+    return Page(
+        items=[show(row) for row in shown],
+        next_cursor=_seal((key(shown[-1]),), seal_for) if len(rows) > query.limit else None,
+        total=total,
+    )
+
+
+def _seal_for(bound_to: str, query: PageQuery) -> str:
+    filters = query.model_dump(mode="json", exclude={"limit", "cursor"})
+    return f"{bound_to} {orjson.dumps(filters, option=orjson.OPT_SORT_KEYS).decode()}"
 
 
 def _behind(ordered: list[SortKey], last: SortKey, descending: bool) -> int:

@@ -17,6 +17,12 @@ class Settings:
     """Where links in mail lead: the web portal's address, without a trailing slash."""
     mail_sender: str
     vendor_name: str
+    vendor_address: str
+    """Lines of the vendor's postal address as bills show it, separated by semicolons; likewise the bank account."""
+    vendor_tax_id: str
+    vendor_bank: str
+    billing_contact: str
+    """E-mail address for questions about bills."""
     cursor_secret_arn: str
     engine_secret_arn: str
     clock_file: str
@@ -41,6 +47,10 @@ def _read(environ: dict[str, str]) -> Settings:
         portal_url=environ.get("PORTAL_URL", "https://portal.example.com").rstrip("/"),
         mail_sender=environ.get("MAIL_SENDER", "portal@example.com"),
         vendor_name=environ.get("VENDOR_NAME", "Example Backup"),
+        vendor_address=environ.get("VENDOR_ADDRESS", ""),
+        vendor_tax_id=environ.get("VENDOR_TAX_ID", ""),
+        vendor_bank=environ.get("VENDOR_BANK", ""),
+        billing_contact=environ.get("BILLING_CONTACT", "") or environ.get("MAIL_SENDER", "portal@example.com"),
         cursor_secret_arn=environ.get("CURSOR_SECRET_ARN", ""),
         engine_secret_arn=environ.get("ENGINE_SECRET_ARN", ""),
         clock_file=environ.get("CLOCK_FILE", ""),

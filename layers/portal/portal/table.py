@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any, TypeVar
 
 import orjson
@@ -26,6 +27,9 @@ from portal.tree import Node
 
 MOST_WRITES = 100
 """DynamoDB's limit of actions in one transaction."""
+
+
+_ERASED_AT_ONCE = 25
 
 
 class InstantAttribute(Attribute[datetime]):
@@ -194,10 +198,12 @@ def query(
     """
     condition: Condition | None = Item.sk.startswith(prefix) if prefix else None
     if after:
-        condition = Item.sk.between(after + "\x00", prefix + "\U0010ffff")
-    return iter(
-        model.query(pk, condition, consistent_read=True, scan_index_forward=not newest_first, limit=limit)
-    )
+        first, last = (prefix, after) if newest_first else (after, prefix + "\U0010ffff")
+        condition = Item.sk.between(first, last)
+    # Both ends belong to a range, so the record at `after` comes too, first, and is left out.
+    read = None if limit is None else limit + bool(after)
+    found = model.query(pk, condition, consistent_read=True, scan_index_forward=not newest_first, limit=read)
+    return iter(found) if not after else islice((record for record in found if record.sk != after), limit)
 
 
 def query_index(
@@ -214,6 +220,18 @@ def query_index(
     return iter(
         model.query(pk, condition, index_name=index, scan_index_forward=not newest_first, limit=limit)
     )
+
+
+def list_sort_keys(pk: str) -> Iterator[str]:
+    """The sort key of everything in a partition, of whatever kind, also of kinds this process has no model of."""
+    last = None
+    while True:
+        page = Item._get_connection().query(
+            pk, attributes_to_get=["pk", "sk"], consistent_read=True, exclusive_start_key=last
+        )
+        yield from (each["sk"]["S"] for each in page["Items"])
+        if (last := page.get("LastEvaluatedKey")) is None:
+            return
 
 
 # Writing
@@ -299,6 +317,22 @@ def write(staged: Sequence[Write]) -> None:
         if codes & {"ConditionalCheckFailed", "TransactionConflict"} or error.cause_response_code == "TransactionInProgressException":
             raise Contended from error
         raise
+
+
+def erase(pk: str, sort_keys: Iterable[str]) -> None:
+    """Delete items whatever they say by now: for what is left of a tenant that is gone."""
+    doomed = sorted(sort_keys)
+    for first in range(0, len(doomed), _ERASED_AT_ONCE):
+        unerased = [{"pk": {"S": pk}, "sk": {"S": sk}} for sk in doomed[first : first + _ERASED_AT_ONCE]]
+        for turn in range(10):
+            answer = Item._get_connection().batch_write_item(delete_items=unerased)
+            refused = answer.get("UnprocessedItems", {}).get(Item.Meta.table_name, [])
+            unerased = [each["DeleteRequest"]["Key"] for each in refused]
+            if not unerased:
+                break
+            time.sleep(random.random() * 0.05 * 2**turn)
+        else:
+            raise Contended
 
 
 def _write_one(each: Put | Update | Delete) -> None:

@@ -12,14 +12,13 @@ from datetime import date, timedelta
 from fractions import Fraction
 from itertools import dropwhile
 from math import lcm
-from typing import Literal, TypeVar
+from typing import Literal
 
 from portal.billing.rating import AccountUsage, Line, PriceBook, rate_month, rate_term, total
 from portal.billing.usage import QUANTITY_PLACES, Count, Fact, counts_on
-from portal.money import Money, round_half_up
+from portal.money import Money
 from portal.periods import Period
 
-_Number = TypeVar("_Number", int, Fraction)
 ForecastMethod = Literal["trend", "last_count", "renewal"]
 
 DAYS_LOOKED_BACK = 90
@@ -57,8 +56,15 @@ class Trend:
 
     def count_after(self, days: int, deviations: int) -> Count:
         """The count `days` after the last known day, so many deviations off the line, never below zero."""
+        return self.counts_from(days, 1, deviations)[0]
+
+    def counts_from(self, days: int, size: int, deviations: int) -> list[Count]:
+        """`count_after` of that many days running."""
         value = self.level + self.slope * (self.days - 1 + days) + deviations * self.deviation
-        return max(0, round_half_up(value / Fraction(self.grain))) * self.grain
+        first, step = value / Fraction(self.grain), self.slope / Fraction(self.grain)
+        common = lcm(first.denominator, step.denominator)
+        at, by = int(first * common), int(step * common)
+        return [max(0, (2 * (at + by * n) + common) // (2 * common)) * self.grain for n in range(size)]
 
 
 def forecast(account: AccountUsage, price_book: PriceBook, period: Period, today: date) -> Forecast:
@@ -86,12 +92,15 @@ def forecast(account: AccountUsage, price_book: PriceBook, period: Period, today
         return rate_month(replace(account, facts=facts), price_book, period).lines
 
     lines = rated(0)
-    # A tier can make more cost less, so the ends of the range are sorted after rating, not before.
-    amount, low, high = (
-        total(of, price_book.currency).net
-        for of in (lines, rated(-SPREAD_IN_DEVIATIONS), rated(SPREAD_IN_DEVIATIONS))
-    )
+    amount = total(lines, price_book.currency).net
     method: ForecastMethod = "trend" if any(trends.values()) else "last_count"
+    if not any(line and line.deviation for line in trends.values()):
+        return Forecast(method, amount, amount, amount, lines)
+    # A tier can make more cost less, so the ends of the range are sorted after rating, not before.
+    low, high = (
+        total(rated(deviations), price_book.currency).net
+        for deviations in (-SPREAD_IN_DEVIATIONS, SPREAD_IN_DEVIATIONS)
+    )
     return Forecast(method, amount, min(amount, low, high), max(amount, low, high), lines)
 
 
@@ -107,38 +116,44 @@ def trend(counts: Sequence[Count]) -> Trend | None:
     if size < FEWEST_DAYS_FOR_A_TREND:
         return None
     whole = all(isinstance(count, int) for count in counts)
-    heights = [Fraction(count) for count in counts]
-    slope = _median_slope(heights) if min(heights) < max(heights) else Fraction(0)
-    level = _median([height - slope * day for day, height in enumerate(heights)])
-    deviation = _median([abs(height - slope * day - level) for day, height in enumerate(heights)])
-    return Trend(size, level, slope, deviation, grain=1 if whole else QUANTITY_PLACES)
+    grain: Count = 1 if whole else QUANTITY_PLACES
+    if min(counts) == max(counts):
+        return Trend(size, Fraction(counts[0]), Fraction(0), Fraction(0), grain)
+    # In grains (weights have no more decimals), times the slope's denominator: whole numbers, exact and fast.
+    heights = [int(count // grain) for count in counts]
+    slope = _median_slope(heights)
+    offs = [height * slope.denominator - slope.numerator * day for day, height in enumerate(heights)]
+    level = _median(offs)
+    twice = int(2 * level)
+    deviation = _median([abs(2 * off - twice) for off in offs]) / 2
+    unit = Fraction(grain) / slope.denominator
+    return Trend(size, level * unit, slope * Fraction(grain), deviation * unit, grain)
 
 
 def _projected(trend: Trend | None, deviations: int, period: Period, today: date) -> list[Fact]:
     """Facts for the days of `period` from `today` on; without a trend none, and the last count carries on."""
     if trend is None:
         return []
-    return [
-        Fact(day, trend.count_after((day - today).days + 1, deviations), recorded_at=0)
-        for day in period.dates()
-        if day >= today
-    ]
+    days = [day for day in period.dates() if day >= today]
+    if not days:
+        return []
+    counts = trend.counts_from((days[0] - today).days + 1, len(days), deviations)
+    return [Fact(day, count, recorded_at=0) for day, count in zip(days, counts, strict=True)]
 
 
-def _median_slope(heights: Sequence[Fraction]) -> Fraction:
+def _median_slope(heights: Sequence[int]) -> Fraction:
     """Of the lines through all pairs of days, compared as integers over one common denominator."""
     size = len(heights)
-    common = lcm(*range(1, size)) * lcm(*(height.denominator for height in heights))
-    steps = [int(height * common) for height in heights]
+    common = lcm(*range(1, size))
     slopes = [
-        (steps[later] - steps[earlier]) // (later - earlier)
-        for later in range(size)
-        for earlier in range(later)
+        (later - earlier) * (common // days)
+        for days in range(1, size)
+        for earlier, later in zip(heights, heights[days:], strict=False)
     ]
     return _median(slopes) / common
 
 
-def _median(numbers: Sequence[_Number]) -> Fraction:
+def _median(numbers: Sequence[int]) -> Fraction:
     ordered = sorted(numbers)
     middle = len(ordered) // 2
-    return Fraction(ordered[middle] + ordered[~middle]) / 2
+    return Fraction(ordered[middle] + ordered[~middle], 2)

@@ -10,6 +10,8 @@ ParkReason = Literal["far_above_recent_bills", "negative_line", "duplicate_line"
 
 MOST_TIMES_THE_MEDIAN = 10
 MOST_PERIODS_TO_CATCH_UP = 2
+MOST_RECENT = 3
+"""How many earlier bills a bill is compared with."""
 
 
 def reasons_to_park(
@@ -33,5 +35,5 @@ def reasons_to_park(
 
 
 def _far_above(gross: Money, earlier: Sequence[int]) -> bool:
-    last_three = sorted(earlier[-3:])
-    return len(last_three) == 3 and gross.minor > MOST_TIMES_THE_MEDIAN * last_three[1]
+    last_three = sorted(earlier[-MOST_RECENT:])
+    return len(last_three) == MOST_RECENT and gross.minor > MOST_TIMES_THE_MEDIAN * last_three[MOST_RECENT // 2]

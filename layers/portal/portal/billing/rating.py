@@ -239,9 +239,13 @@ def rate_true_up(
 
 def total(lines: Iterable[Line], currency: str, tax: Tax = NO_TAX) -> Total:
     """The lines' sum, and the tax on that sum, rounded half-up once."""
-    net = Money(sum(line.amount for line in lines), currency)
+    return taxed(Money(sum(line.amount for line in lines), currency), tax)
+
+
+def taxed(net: Money, tax: Tax = NO_TAX) -> Total:
+    """The total of lines whose sum is known."""
     rate = Decimal(0) if tax.reverse_charge else tax.rate
-    charged = Money(round_half_up(net.minor * Fraction(rate)), currency)
+    charged = Money(round_half_up(net.minor * Fraction(rate)), net.currency)
     return Total(net=net, tax=charged, gross=net + charged)
 
 

@@ -6,9 +6,10 @@ from datetime import date
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 
 from portal import keys
-from portal.errors import NotFound
+from portal.errors import Conflict, NotFound
 from portal.scope import Scope
 from portal.table import (
+    Contended,
     DateAttribute,
     DecimalAttribute,
     InstantAttribute,
@@ -22,6 +23,10 @@ from portal.table import (
 from portal.tree import Node
 
 
+class Overtaken(Conflict, Contended):
+    """A copy of the same run has put this record first: read again and go on from there."""
+
+
 class Usage(Item, discriminator="usage"):
     """An account's daily billable counts per service, and from which day on they have to be taken anew."""
 
@@ -30,16 +35,24 @@ class Usage(Item, discriminator="usage"):
     unsettled_from_on = DateAttribute(null=True)
     """The earliest day whose count an engine event has touched since the last snapshot."""
     entities_from_on = DateAttribute(null=True)
-    """The day of the first engine event."""
+    """The day of the first engine event about an entity."""
+    snapshots = NumberAttribute(default=0)
+    """How many were taken: tells one that was overtaken by another."""
+    weighed_by = JsonAttribute(null=True)
+    """The price books' weights in the last snapshot, where they are not the usual ones; see `portal.billing.weighing`."""
+    closed = BooleanAttribute(default=False)
+    """The account's entities are deleted: its facts are final."""
+    tidy_on = DateAttribute(null=True)
+    """The first day on which what a deleted task left behind is needed no longer."""
 
     def distributor_key(self) -> tuple[str, str] | None:
-        if self.unsettled_from_on is None:
+        if self.unsettled_from_on is None and self.tidy_on is None:
             return None
         return keys.by_distributor(self.node, "USAGE", "ACCOUNT", self.node.account)
 
 
 class PriceBookRecord(Item, discriminator="prices"):
-    """A distributor's prices in effect from a date on. Never changed: new prices are a new version."""
+    """A distributor's prices in effect from a date on. Once in effect never changed: new prices are a new version."""
 
     effective_on = DateAttribute()
     prices = JsonAttribute()
@@ -65,8 +78,10 @@ class Bill(Item, discriminator="bill"):
     currency = UnicodeAttribute()
     payer = JsonAttribute()
     """Who is billed, frozen when the draft was made: name, e-mail, address, tax id."""
+    seller = JsonAttribute(null=True)
+    """Who bills, frozen likewise; see `portal.billing.seller`."""
     prices = JsonAttribute()
-    """The price book it is rated with, frozen likewise."""
+    """The price book it is rated with, frozen likewise; see `portal.billing.drafts`."""
     tax_rate = DecimalAttribute()
     tax_name = UnicodeAttribute(null=True)
     reverse_charge = BooleanAttribute(default=False)
@@ -77,6 +92,15 @@ class Bill(Item, discriminator="bill"):
     """Id of the last account that the roster holds so far."""
     part_count = NumberAttribute(default=0)
     roster_complete = BooleanAttribute(default=False)
+    rating = NumberAttribute(default=1)
+    """Counts the ratings: one more each time an operator has the whole bill rated anew."""
+    rated_to = NumberAttribute(default=0)
+    """Number of the last part that is rated and counted in the sums below."""
+    line_count = NumberAttribute(default=0)
+    concerns = JsonAttribute(null=True)
+    """Reasons to park it that rating its parts has shown so far."""
+    follow_up_parts = JsonAttribute(null=True)
+    """Numbers of the parts with accounts that its issue changes (`portal.billing.follow_up`)."""
     reference = UnicodeAttribute(null=True)
     issued_on = DateAttribute(null=True)
     due_on = DateAttribute(null=True)
@@ -113,10 +137,13 @@ class BillPart(Item, discriminator="bill-part"):
     """Up to 100 accounts of a bill: the roster and, once rated, what became of each and its lines."""
 
     roster = JsonAttribute()
-    """`[{"account_id", "partner_id", "outcome", "reason"}]`; outcome is empty until rated, then billed or excluded."""
+    """What became of each account; see `portal.billing.lines`."""
     lines = JsonAttribute()
     """See `portal.billing.lines`."""
-    rated = BooleanAttribute(default=False)
+    partners = JsonAttribute(null=True)
+    """How the partners of these accounts were called when it was rated: `{partner_id: {"name", "code"}}`."""
+    rated_in = NumberAttribute(default=0)
+    """In which of the bill's ratings this was written; 0: not rated yet."""
 
 
 class Payment(Item, discriminator="payment"):
@@ -156,6 +183,18 @@ def find_usage(scope: Scope, account: Node) -> Usage | None:
     return find(Usage, keys.node(scope.reach(account)), keys.USAGE)
 
 
+def get_usage(scope: Scope, account: Node) -> Usage:
+    """The usage of an account; every account has one until it is purged.
+
+    Raises:
+        NotFound: it is.
+    """
+    found = find_usage(scope, account)
+    if found is None:
+        raise NotFound
+    return found
+
+
 def find_usages(scope: Scope, accounts: Iterable[Node]) -> dict[Node, Usage]:
     """The usage of these accounts as it is now."""
     wanted = [(keys.node(scope.reach(node)), keys.USAGE) for node in accounts]
@@ -163,7 +202,7 @@ def find_usages(scope: Scope, accounts: Iterable[Node]) -> dict[Node, Usage]:
 
 
 def list_unsettled_usages(scope: Scope, distributor: Node) -> Iterator[Usage]:
-    """Usage with days to be counted anew."""
+    """Usage with days to be counted anew, or with something left of deleted tasks; by account id."""
     pk, prefix = keys.by_distributor(scope.reach(distributor), "USAGE", "ACCOUNT")
     return query_index(Usage, "by_distributor", pk, prefix)
 
@@ -191,6 +230,14 @@ def get_bill(scope: Scope, reference: str) -> Bill:
     return bill
 
 
+def get_bill_at(scope: Scope, distributor: Node, bill_sk: str) -> Bill:
+    """A bill that something in the table names, issued or not."""
+    found = find_bill(scope, distributor, bill_sk)
+    if found is None:
+        raise NotFound
+    return found
+
+
 def list_bills(scope: Scope, distributor: Node, *, limit: int | None = None) -> Iterator[Bill]:
     """A distributor's bills, latest period first, drafts and parked ones included."""
     return query(Bill, keys.node(scope.reach(distributor)), keys.bill(), newest_first=True, limit=limit)
@@ -208,9 +255,28 @@ def list_parts(scope: Scope, bill: Bill) -> Iterator[BillPart]:
     return query(BillPart, keys.bill_parts(node, bill.sk), keys.bill_part())
 
 
+def get_part(scope: Scope, bill: Bill, number: int) -> BillPart:
+    """One part of a bill, counted from 1."""
+    found = find(BillPart, keys.bill_parts(scope.reach(bill.node), bill.sk), keys.bill_part(number))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def find_first_parts(scope: Scope, bills: Iterable[Bill]) -> dict[str, BillPart]:
+    """The first part of each of these bills, by the bill's sort key: all there is of an annual invoice."""
+    by_partition = {keys.bill_parts(scope.reach(bill.node), bill.sk): bill.sk for bill in bills}
+    found = find_many(BillPart, ((partition, keys.bill_part(1)) for partition in by_partition))
+    return {by_partition[part.pk]: part for part in found.values()}
+
+
 def list_payments(scope: Scope, bill: Bill) -> Iterator[Payment]:
     node = scope.reach(bill.node)
     return query(Payment, keys.bill_parts(node, bill.sk), keys.payment())
+
+
+def find_sequence(name: str) -> Sequence | None:
+    return find(Sequence, *keys.sequence(name))
 
 
 def list_ledger(scope: Scope, distributor: Node) -> Iterator[LedgerEntry]:

@@ -48,9 +48,17 @@ class Schedule(Item, discriminator="schedule"):
     schedule = UnicodeAttribute()
     """`usage` (nightly snapshot) or `monthly` (consolidated bill)."""
     due_at = InstantAttribute()
+    bill_sk = UnicodeAttribute(null=True)
+    """Monthly: the bill being made for the period that ends at `due_at`. One pointer, so never a second bill."""
+    follow_up_sk = UnicodeAttribute(null=True)
+    """Monthly: the bill issued last, while the accounts that its issue changes are not all changed yet."""
+    follow_up_at = InstantAttribute(null=True)
+    """Since when; until that is done the schedule stays due."""
+    followed_up_to = NumberAttribute(default=0)
+    """The part of that bill up to which it is done."""
 
     def due_key(self) -> tuple[str, str]:
-        return keys.by_due(self.schedule, self.due_at, self.node.distributor)
+        return keys.by_due(self.schedule, self.follow_up_at or self.due_at, self.node.distributor)
 
 
 def schedule(node: Node, kind: str, due_at: datetime) -> Schedule:

@@ -46,8 +46,8 @@ class EmailOwner(Item, discriminator="email"):
 class Session(Item, discriminator="session"):
     """A sign-in (or the entering of another portal), with the current refresh token.
 
-    Refresh tokens rotate. The next one is derived from the present one and `successor_salt`, so that the immediate
-    predecessor can be answered with the same successor without storing any token.
+    Refresh tokens rotate. The next one is derived from the present one and `successor_salt`, so that the
+    immediate predecessor can be answered with the same successor without storing any token.
     """
 
     session_id = UnicodeAttribute()
@@ -56,8 +56,10 @@ class Session(Item, discriminator="session"):
     user_id = UnicodeAttribute()
     portal_path = UnicodeAttribute()
     """Node of the portal that the session speaks for."""
-    parent_session_id = UnicodeAttribute(null=True)
-    """The session from which this portal was entered; when that ends, so does this."""
+    entered_through = JsonAttribute()
+    """Ids of the sessions through which this portal was entered, the nearest first; when one ends, so does
+    this.
+    """
     refresh_hash = UnicodeAttribute()
     previous_hash = UnicodeAttribute(null=True)
     successor_salt = UnicodeAttribute(null=True)
@@ -69,23 +71,31 @@ class Session(Item, discriminator="session"):
 
 
 class AccessToken(Item, discriminator="token"):
-    """An access token by its hash."""
+    """An access token by its hash, with what it takes to read everything else about its bearer at once."""
 
     session_id = UnicodeAttribute()
-    parent_session_id = UnicodeAttribute(null=True)
+    entered_through = JsonAttribute()
     user_path = UnicodeAttribute()
     user_id = UnicodeAttribute()
+    portal_path = UnicodeAttribute()
     ends_at = InstantAttribute()
 
 
 class Link(Item, discriminator="link"):
-    """A one-time link by the hash of its secret."""
+    """A one-time link to confirm an e-mail address, by the hash of its secret."""
 
-    purpose = UnicodeAttribute()
-    """`confirm_email`."""
+    link_hash = UnicodeAttribute()
     user_path = UnicodeAttribute()
     user_id = UnicodeAttribute()
     ends_at = InstantAttribute()
+
+
+class FailedSignIn(Item, discriminator="failed-sign-in"):
+    """A sign-in with an e-mail address that nobody has: there is no portal whose audit trail could tell of
+    it.
+    """
+
+    description = UnicodeAttribute()
 
 
 def folded(email: str) -> str:
@@ -97,6 +107,30 @@ def find_email_owner(email: str) -> EmailOwner | None:
     return find(EmailOwner, *keys.email(folded(email)))
 
 
+def find_user(home: Node, user_id: str) -> User | None:
+    """A user by what a token, a link or an e-mail address says of them, before it is known who is calling."""
+    return find(User, keys.node(home), keys.user(user_id))
+
+
+def find_session(session_id: str) -> Session | None:
+    return find(Session, *keys.session(session_id))
+
+
+def get_session(session_id: str) -> Session:
+    found = find_session(session_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def find_access_token(token_hash: str) -> AccessToken | None:
+    return find(AccessToken, *keys.token(token_hash))
+
+
+def find_link(link_hash: str) -> Link | None:
+    return find(Link, *keys.link(link_hash))
+
+
 def get_user(scope: Scope, home: Node, user_id: str) -> User:
     found = find(User, keys.node(scope.reach(home)), keys.user(user_id))
     if found is None:
@@ -106,5 +140,3 @@ def get_user(scope: Scope, home: Node, user_id: str) -> User:
 
 def list_users(scope: Scope, home: Node) -> Iterator[User]:
     return query(User, keys.node(scope.reach(home)), keys.user())
-
-

@@ -1,6 +1,7 @@
 """What waits for the vendor's own staff."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from pynamodb.attributes import UnicodeAttribute
 
@@ -9,6 +10,10 @@ from portal.errors import NotFound
 from portal.scope import Scope
 from portal.table import InstantAttribute, Item, JsonAttribute, find, query
 from portal.tree import VENDOR
+
+
+class Vendor(Item, discriminator="vendor"):
+    """The vendor itself: there since its first operator is, so that there is one first operator."""
 
 
 class Parked(Item, discriminator="parked"):
@@ -22,6 +27,15 @@ class Parked(Item, discriminator="parked"):
     """`waiting` or `released`."""
     released_by = UnicodeAttribute(null=True)
     released_at = InstantAttribute(null=True)
+
+
+def find_vendor(scope: Scope) -> Vendor | None:
+    return find(Vendor, keys.node(scope.reach(VENDOR)), keys.NODE)
+
+
+def vendor(at: datetime) -> Vendor:
+    """The new record of the vendor."""
+    return Vendor(keys.node(VENDOR), keys.NODE, created_at=at)
 
 
 def get_parked(scope: Scope, parked_id: str) -> Parked:

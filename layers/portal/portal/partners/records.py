@@ -1,14 +1,17 @@
 """Partners: the resellers under a distributor."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from portal import keys
 from portal.errors import NotFound
 from portal.scope import Scope
-from portal.table import Item, JsonAttribute, find, query_index
-from portal.tree import Node, Tier
+from portal.table import Item, JsonAttribute, find, find_many, query_index
+from portal.tree import DIRECT, Node, Tier
+
+GENERATED = "prt_"
+"""How generated ids begin, and distributors' own codes never do."""
 
 
 class Partner(Item, discriminator="partner"):
@@ -29,14 +32,47 @@ class Partner(Item, discriminator="partner"):
         return keys.by_parent(self.node.parent, "PARTNER", self.partner_id)
 
 
+class PartnerCode(Item, discriminator="partner-code"):
+    """In the distributor's partition: which partner has a visible Partner ID. It makes them unique."""
+
+    partner_id = UnicodeAttribute()
+
+
+def partner_code(partner: Partner, code: str) -> PartnerCode:
+    """The new record that keeps a visible Partner ID for a partner; upper and lower case are the same."""
+    pk, sk = _code_key(partner, code)
+    return PartnerCode(pk, sk, partner_id=partner.partner_id)
+
+
+def find_partner_code(partner: Partner) -> PartnerCode | None:
+    """The record that keeps the partner's present code."""
+    return find(PartnerCode, *_code_key(partner, partner.partner_code))
+
+
+def _code_key(partner: Partner, code: str) -> tuple[str, str]:
+    return keys.node(partner.node.parent), keys.partner_code(code.casefold())
+
+
 def get_partner(scope: Scope, partner_id: str) -> Partner:
-    """A partner of the scope's distributor, or the scope's own partner.
+    """A partner of the scope's distributor by its id or its visible Partner ID, or the scope's own partner.
 
     Raises:
         NotFound: there is none, or it is not among the accessible ones.
     """
+    if scope.top.tier is Tier.DISTRIBUTOR and not partner_id.startswith(GENERATED):
+        code = find(PartnerCode, keys.node(scope.top), keys.partner_code(partner_id.casefold()))
+        partner_id = code.partner_id if code else ""
     node = scope.reach(scope.top if scope.top.partner == partner_id else scope.partner(partner_id))
     return get_partner_at(scope, node)
+
+
+def get_account_parent(scope: Scope, partner_id: str) -> Node:
+    """The node whose accounts are meant: a partner's as in `get_partner`, or the distributor's own by
+    `direct`.
+    """
+    if partner_id == DIRECT and scope.top.tier is Tier.DISTRIBUTOR:
+        return scope.top.child(DIRECT)
+    return get_partner(scope, partner_id).node
 
 
 def get_partner_at(scope: Scope, node: Node) -> Partner:
@@ -49,7 +85,17 @@ def get_partner_at(scope: Scope, node: Node) -> Partner:
     return found
 
 
+def find_partners_at(scope: Scope, nodes: Iterable[Node]) -> dict[Node, Partner]:
+    """The partners at these nodes, those that exist and the scope covers; the direct node is none."""
+    wanted = [
+        (keys.node(node), keys.NODE) for node in set(nodes) if scope.covers(node) and not node.is_direct
+    ]
+    return {partner.node: partner for partner in find_many(Partner, wanted).values()}
+
+
 def list_partners(scope: Scope, distributor: Node) -> Iterator[Partner]:
     """A distributor's partners that the scope covers, in no particular order."""
     pk, prefix = keys.by_parent(scope.reach(distributor), "PARTNER")
-    return (partner for partner in query_index(Partner, "by_parent", pk, prefix) if scope.covers(partner.node))
+    return (
+        partner for partner in query_index(Partner, "by_parent", pk, prefix) if scope.covers(partner.node)
+    )

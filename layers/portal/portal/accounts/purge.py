@@ -1,0 +1,102 @@
+"""Deleting what is left of a removed account, once the engine has confirmed that the backed-up data is gone.
+
+In two steps. First everything but its audit trail and what its last bill needs; then, when that bill is
+issued, the rest. Both can be broken off and begun again anywhere.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from portal import keys
+from portal.accounts import records, rules
+from portal.adapters import files
+from portal.billing.records import find_usage
+from portal.billing.snapshot import close_usage
+from portal.change import Change
+from portal.dashboard.actions import roll_up
+from portal.engine.commands import purge_account
+from portal.identity.records import find_email_owner, list_users
+from portal.partners.records import get_partner_at
+from portal.reports.records import folder_of
+from portal.scope import EVERYTHING
+from portal.table import Delete, Item, Update, Write, erase, list_sort_keys, settled
+from portal.tree import Node
+
+if TYPE_CHECKING:
+    from portal.consumer import Work
+
+_ERASED_AT_A_TIME = 500
+_KEPT_UNTIL_BILLED = {keys.NODE, keys.USAGE, keys.RENEWAL, keys.ROLLED_UP}
+_KEPT = {"AUDIT"}
+
+
+def advance(work: "Work", node: Node) -> bool:
+    """Do to a removed account what is due by now; False when time ran out before the end."""
+    account = records.find_account_at(EVERYTHING, node)
+    if account is None or account.lifecycle != "purge" or account.lifecycle_at > work.now:
+        return True
+    if account.state == "removal_pending" and not settled(partial(_ask_again_or_erase, work, node)):
+        return False
+    roll_up(work, [node])
+    settled(partial(_delete_rest, work, node))
+    return True
+
+
+def _ask_again_or_erase(work: "Work", node: Node) -> bool:
+    account = records.find_account_at(EVERYTHING, node)
+    if account is None or account.state != "removal_pending":
+        return True
+    if account.purged_at is None:
+        work.commit(Update(account, rules.purge_asked_again(work.now)), send=[purge_account(node)])
+        return True
+    # The account is marked as it was read before its items went: whatever was added to it meanwhile brings us
+    # back.
+    _release_addresses(work, node)
+    # What its last bill counts is read from entities that go now.
+    close_usage(node, account.ended_on or work.now.date(), work.now)
+    if not _erase_items(work, node):
+        return False
+    files.delete_prefix(folder_of(node))
+    work.commit(Update(account, rules.purged(account)), *_counted_out(node))
+    return True
+
+
+def _release_addresses(work: "Work", node: Node) -> None:
+    """Free the e-mail addresses of the account's users, each in one transaction with the end of the user."""
+    for user in list_users(EVERYTHING, node):
+        owner = find_email_owner(user.email)
+        if owner is not None and owner.path == str(node):
+            work.commit(Delete(owner), Delete(user))
+
+
+def _erase_items(work: "Work", node: Node) -> bool:
+    """False when time ran out before everything was gone."""
+    doomed: Iterator[str] = (
+        sk
+        for sk in list_sort_keys(keys.node(node))
+        if sk not in _KEPT_UNTIL_BILLED and keys.split(sk)[0] not in _KEPT
+    )
+    while some := list(islice(doomed, _ERASED_AT_A_TIME)):
+        if work.time_is_short:
+            return False
+        erase(keys.node(node), some)
+    return True
+
+
+def _counted_out(node: Node) -> list[Write]:
+    """The partner has one account less; a distributor's direct accounts are not counted."""
+    if node.is_direct:
+        return []
+    partner = get_partner_at(EVERYTHING, node.partner_node)
+    return [Update(partner, Change(account_count=partner.account_count - 1))]
+
+
+def _delete_rest(work: "Work", node: Node) -> None:
+    account = records.find_account_at(EVERYTHING, node)
+    if account is None or account.state != "removed" or not rules.is_done_with(account):
+        return
+    usage, renewal = find_usage(EVERYTHING, node), records.find_renewal(EVERYTHING, node)
+    rest: list[Item] = [*records.find_entries(account), *filter(None, (usage, renewal)), account]
+    work.commit(*(Delete(record) for record in rest))

@@ -1,0 +1,135 @@
+"""Annual invoices: in advance, one per account and term.
+
+A renewal says which term is to be invoiced next. Its invoice is issued in one transaction that also moves the
+renewal on, so a term is invoiced once however often and late this runs. What has ended owes nothing in
+advance: an account that was removed before its invoice was issued gets none.
+"""
+
+from datetime import date, datetime
+from itertools import count, takewhile
+
+from portal import keys
+from portal.accounts.records import Account, find_accounts_at, find_renewal
+from portal.billing import drafts, lines, rules
+from portal.billing.account_usage import account_usage
+from portal.billing.guard_rails import MOST_RECENT, reasons_to_park
+from portal.billing.issue import first_billed, issuing, term_billed
+from portal.billing.parking import UNPRICED, parked
+from portal.billing.rating import Rated, UnpricedService, rate_term, total
+from portal.billing.records import Bill, BillPart, Overtaken, bill_key, find_bill, get_part
+from portal.billing.snapshot import settle_usage
+from portal.change import Change
+from portal.consumer import Work
+from portal.distributors.records import get_distributor
+from portal.money import Money
+from portal.periods import Period, nth_term, term_containing
+from portal.scope import EVERYTHING
+from portal.table import Delete, Put, Update, Write, settled
+from portal.tree import Node
+
+
+def invoice_terms(work: Work, at: Node, until: datetime) -> None:
+    """Invoice every term of an account that has begun by `until`, oldest first, until one gets parked."""
+    while settled(lambda: _invoice_next_term(work, at, until)):
+        pass
+
+
+def _invoice_next_term(work: Work, at: Node, until: datetime) -> bool:
+    """Invoice one term; whether there may be another."""
+    renewal = find_renewal(EVERYTHING, at)
+    if renewal is None or renewal.due_at > until:
+        return False
+    account = find_accounts_at(EVERYTHING, [at]).get(at)
+    if account is None or account.ended_on is not None or account.subscribed_on is None:
+        work.commit(Delete(renewal))
+        return False
+    term = term_containing(account.subscribed_on, renewal.due_at.date())
+    bill_sk = bill_key("annual", term.start, at.account)
+    begun = find_bill(EVERYTHING, at.distributor_node, bill_sk)
+    if begun and begun.state == "parked":
+        return False
+    bill = begun or _draft(at, bill_sk, term)
+    rated, reasons = _rate(work, account, bill, term, until.date())
+    sums = total(rated.lines, bill.currency, lines.tax_of(bill))
+    part = _part(bill, account, rated)
+    if reasons:
+        waiting = parked(at.distributor_node, bill_sk, reasons, work.now)
+        work.commit(_written(bill, rules.parked(sums, reasons)), part, waiting)
+        return False
+    moved = term_billed(renewal, term, rated.lines)
+    if not rated.lines:
+        work.commit(_written(bill, Change(state="nothing_to_bill")), part, moved)
+        return True
+    issue = issuing(at.distributor_node, bill_sk, "annual", bill.bill_method, sums, work.now)
+    named = first_billed(account, issue.change["issued_on"])
+    work.commit(_written(bill, issue.change), part, moved, *issue.writes, *named, send=issue.messages)
+    return True
+
+
+def _draft(at: Node, bill_sk: str, term: Period) -> Bill:
+    return Bill(
+        keys.node(at.distributor_node),
+        bill_sk,
+        **drafts.drafted(get_distributor(EVERYTHING, at.distributor), "annual", term),
+        account_id=at.account,
+        partner_id=at.partner,
+        part_count=1,
+        roster_complete=True,
+    )
+
+
+def _rate(
+    work: Work, account: Account, bill: Bill, term: Period, today: date
+) -> tuple[Rated, tuple[str, ...]]:
+    """The term's lines or why there are none, and the reasons not to issue them without an operator."""
+    usage = settle_usage(account.node, term.start, work.now)
+    try:
+        rated = rate_term(account_usage(account, usage, work.now), drafts.price_book_of(bill), term)
+    except UnpricedService:
+        return Rated(()), (UNPRICED,)
+    if not rated.lines:
+        return rated, ()
+    gross = total(rated.lines, bill.currency, lines.tax_of(bill)).gross
+    begun = list(
+        takewhile(lambda each: each.start <= today, (nth_term(account.subscribed_on, n) for n in count()))
+    )
+    earlier = [each for each in begun if each.start < term.start]
+    return rated, reasons_to_park(rated.lines, gross, _invoiced(account, earlier), len(begun) - len(earlier))
+
+
+def _invoiced(account: Account, terms: list[Period]) -> list[Money]:
+    """What the account's last three invoices came to, oldest first."""
+    found: list[Money] = []
+    for term in reversed(terms):
+        bill = find_bill(
+            EVERYTHING, account.node.distributor_node, bill_key("annual", term.start, account.account_id)
+        )
+        if bill and bill.issued_on:
+            found.insert(0, lines.total_of_bill(bill).gross)
+        if len(found) == MOST_RECENT:
+            break
+    return found
+
+
+def _part(bill: Bill, account: Account, rated: Rated) -> Write:
+    """The invoice's one part."""
+    entry = {"account_id": account.account_id, "partner_id": account.node.partner}
+    if rated.lines:
+        entry |= {"outcome": "billed", "name": account.name, "email": account.email}
+    else:
+        entry |= {"outcome": "excluded", "reason": rated.excluded_reason or "parked"}
+    rated_as = Change(
+        roster=[entry], lines=[lines.stored_line(line) for line in rated.lines], rated_in=int(bill.rating)
+    )
+    if bill.version is not None:
+        return Update(get_part(EVERYTHING, bill, 1), rated_as)
+    return Put(BillPart(keys.bill_parts(bill.node, bill.sk), keys.bill_part(1), **rated_as), taken=Overtaken)
+
+
+def _written(bill: Bill, change: Change) -> Write:
+    """The change of a bill that exists already, or a new bill as it is with the change."""
+    if bill.version is not None:
+        return Update(bill, change)
+    for name, value in change.items():
+        setattr(bill, name, value)
+    return Put(bill, taken=Overtaken)

@@ -1,0 +1,81 @@
+"""The documents of issued bills: rendered once from what is frozen, and kept."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Literal
+
+from portal.adapters import files
+from portal.billing import lines, records
+from portal.billing.lines import FrozenBill
+from portal.billing.views import DocumentLink
+from portal.errors import NotFound
+from portal.journal import Message
+from portal.notifications.messages import mail
+from portal.scope import Scope
+from portal.tree import Node
+
+Format = Literal["pdf", "csv"]
+_CONTENT_TYPES: dict[Format, str] = {"pdf": "application/pdf", "csv": "text/csv; charset=utf-8"}
+_LINKS_LAST = timedelta(minutes=5)
+
+
+def get_issued_bill(scope: Scope, distributor: Node, bill_sk: str) -> records.Bill:
+    """The bill that documents are wanted of.
+
+    Raises:
+        NotFound: there is none, or it is still a draft.
+    """
+    bill = records.find_bill(scope, distributor, bill_sk)
+    if bill is None or bill.reference is None:
+        raise NotFound
+    return bill
+
+
+def file_key(bill: records.Bill, suffix: Format) -> str:
+    """Where a bill's document is kept: `bills/dst_1/80035.pdf`."""
+    return f"bills/{bill.node.distributor}/{bill.reference}.{suffix}"
+
+
+def file_name(bill: records.Bill, suffix: Format) -> str:
+    """What it is called where it is saved: `bill-80035.pdf`."""
+    return f"{'bill' if bill.bill_kind == 'monthly' else 'invoice'}-{bill.reference}.{suffix}"
+
+
+def keep(scope: Scope, bill: records.Bill, suffix: Format, render: Callable[[FrozenBill], bytes]) -> str:
+    """The key of a bill's document, which is rendered if it is not there yet and never replaced."""
+    key = file_key(bill, suffix)
+    if not files.exists(key):
+        document = render(lines.frozen(bill, list(records.list_parts(scope, bill))))
+        files.put(key, document, _CONTENT_TYPES[suffix])
+    return key
+
+
+def link(bill: records.Bill, suffix: Format, now: datetime) -> DocumentLink:
+    """For whoever may see a document that is kept."""
+    seconds = int(_LINKS_LAST.total_seconds())
+    url = files.link(file_key(bill, suffix), file_name=file_name(bill, suffix), seconds=seconds)
+    return DocumentLink(url=url, expires_at=now + _LINKS_LAST)
+
+
+def announcement(bill: records.Bill) -> Message:
+    """The mail that brings the bill to those who get billing notifications, once."""
+    return mail(
+        bill.node,
+        to_billing=True,
+        template="bill_issued",
+        parameters={
+            "reference": bill.reference,
+            "kind": bill.bill_kind,
+            "method": bill.bill_method,
+            "amount": str(lines.total_of_bill(bill).gross),
+            "due_on": bill.due_on.isoformat(),
+        },
+        attach=[
+            {
+                "key": file_key(bill, "pdf"),
+                "name": file_name(bill, "pdf"),
+                "link": f"/billing/history/{bill.reference}",
+            }
+        ],
+        dedupe=f"bill-issued {bill.reference}",
+    )

@@ -1,0 +1,64 @@
+"""Drafts: what is frozen of a bill before anything is rated, so that nothing changes while it is made."""
+
+from datetime import date
+from typing import Any
+
+from portal.billing import records
+from portal.billing.prices import PriceTerms, price_book
+from portal.billing.rating import PriceBook
+from portal.billing.seller import seller
+from portal.distributors.records import Distributor
+from portal.periods import Period
+from portal.scope import EVERYTHING
+
+UNLESS_CHOSEN = "invoice"
+"""How a distributor pays that has not chosen yet: what it uses is owed all the same."""
+
+
+def drafted(distributor: Distributor, kind: str, period: Period) -> dict[str, Any]:
+    """The attributes of a new draft: who pays, how, which tax, and the prices of the period's first day."""
+    prices = frozen_prices(distributor, period.start)
+    method = UNLESS_CHOSEN if kind == "annual" else distributor.billing_method or UNLESS_CHOSEN
+    return {
+        "bill_kind": kind,
+        "bill_method": method,
+        "state": "draft",
+        "period_start_on": period.start,
+        "period_end_on": period.end,
+        "currency": prices["terms"]["currency"],
+        "seller": seller(),
+        "payer": {
+            "name": distributor.name,
+            "email": distributor.email,
+            "country": distributor.country,
+            "address": distributor.address,
+            "tax_id": distributor.tax_id,
+        },
+        "prices": prices,
+        "tax_rate": distributor.tax_rate,
+        "tax_name": distributor.tax_name,
+        "reverse_charge": distributor.reverse_charge,
+    }
+
+
+def frozen_prices(distributor: Distributor, on: date) -> dict[str, Any]:
+    """The version in effect on a day as a bill keeps it; one without any price where there is none yet."""
+    versions = records.list_price_books(EVERYTHING, distributor.node)
+    in_effect = [version for version in versions if version.effective_on <= on]
+    if not in_effect:
+        return {"effective_on": on.isoformat(), "terms": {"currency": distributor.currency, "services": {}}}
+    return {"effective_on": in_effect[-1].effective_on.isoformat(), "terms": in_effect[-1].prices}
+
+
+def repriced(distributor: Distributor, on: date, today: date) -> dict[str, Any]:
+    """The version in effect on a day, completed from today's: what had no price then gets its first one."""
+    frozen, present = frozen_prices(distributor, on), frozen_prices(distributor, today)
+    services = {**present["terms"]["services"], **frozen["terms"]["services"]}
+    return {**frozen, "terms": {**frozen["terms"], "services": services}}
+
+
+def price_book_of(bill: records.Bill) -> PriceBook:
+    """The prices that a bill is rated at."""
+    return price_book(
+        PriceTerms.model_validate(bill.prices["terms"]), date.fromisoformat(bill.prices["effective_on"])
+    )

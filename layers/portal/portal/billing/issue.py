@@ -1,0 +1,97 @@
+"""Issuing: one transaction that gives a bill its number, books it, and moves on what called for it.
+
+The number comes from one gapless sequence, which is part of that transaction: a number that was given out is
+on a bill. PDF, CSV and the mail follow from the outbox message written with it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+
+from portal import keys
+from portal.accounts.records import Account, Renewal
+from portal.billing import ledger, rules
+from portal.billing.rating import Line, Total
+from portal.billing.records import Bill, BillReference, Overtaken, Sequence, find_sequence
+from portal.change import Change
+from portal.distributors.records import Distributor, Schedule
+from portal.journal import Message
+from portal.periods import Period, next_payment_date
+from portal.table import Put, Update, Write
+from portal.tree import Node
+
+_SEQUENCE = "bills"
+_NUMBERS_BEGIN_AFTER = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Issuing:
+    """What issues a bill: its own change, and the writes and messages that belong into the transaction."""
+
+    change: Change
+    writes: list[Write]
+    messages: list[Message]
+
+
+def issuing(distributor: Node, bill_sk: str, kind: str, method: str, total: Total, at: datetime) -> Issuing:
+    """Issue on the day of `at`: on time that is the payment day, or the term's first.
+
+    A late run issues late and not with an earlier date, so that it takes nothing from the days there are to pay.
+    """
+    reference, numbered = _next_number()
+    return Issuing(
+        change=rules.issued(kind, method, total, reference, at.astimezone(UTC).date()),
+        writes=[
+            numbered,
+            *(
+                Put(BillReference(*key, distributor_id=distributor.distributor, bill_sk=bill_sk))
+                for key in (
+                    (keys.node(distributor), keys.reference(reference)),
+                    keys.reference_path(reference),
+                )
+            ),
+            Put(ledger.issued(distributor, reference, total, at)),
+        ],
+        messages=[
+            Message("Documents", distributor, {"distributor_id": distributor.distributor, "bill_sk": bill_sk})
+        ],
+    )
+
+
+def period_billed(schedule: Schedule, distributor: Distributor, bill: Bill, at: datetime) -> Write:
+    """The monthly schedule goes on to the next period; it stays due while accounts wait for the follow-up."""
+    waiting = bool(bill.follow_up_parts)
+    change = Change(
+        due_at=midnight(next_payment_date(int(distributor.payment_day), bill.period_end_on)),
+        bill_sk=None,
+        follow_up_sk=bill.sk if waiting else None,
+        follow_up_at=at if waiting else None,
+        followed_up_to=0,
+    )
+    return Update(schedule, change)
+
+
+def term_billed(renewal: Renewal, term: Period, lines: Iterable[Line]) -> Write:
+    """The renewal goes on to the next term, and remembers what this one was invoiced for."""
+    invoiced = {line.service: f"{line.quantity:f}" for line in lines}
+    change = Change(due_at=midnight(term.end), term_start_on=term.start, invoiced=invoiced, true_ups={})
+    return Update(renewal, change)
+
+
+def first_billed(account: Account, on: date) -> list[Write]:
+    """That the account has been on a bill now; nothing to write where it was before."""
+    return [Update(account, Change(first_billed_on=on))] if account.first_billed_on is None else []
+
+
+def midnight(day: date) -> datetime:
+    """The instant at which a UTC day begins."""
+    return datetime.combine(day, time(), UTC)
+
+
+def _next_number() -> tuple[str, Write]:
+    sequence = find_sequence(_SEQUENCE)
+    if sequence is None:
+        number = _NUMBERS_BEGIN_AFTER + 1
+        return str(number), Put(Sequence(*keys.sequence(_SEQUENCE), last=number), taken=Overtaken)
+    number = int(sequence.last) + 1
+    return str(number), Update(sequence, Change(last=number))

@@ -1,0 +1,135 @@
+"""What a bill's parts hold: the roster, and the lines of those accounts that are billed.
+
+A part's `roster` is `[{"account_id", "partner_id", "outcome", "reason", "name", "email"}]`. The outcome is
+empty until the part is rated, then `billed`, or `excluded` with a reason: `trial` (not subscribed on any day
+of the period), `annual`, `removed`, `free`, or `parked` (a service it uses has no price). `"first": true`
+marks an account that never was on a bill before, `"last": true` a removed one that no later bill will
+concern.
+
+A part's `lines` are `[{"account_id", "service", "kind", "quantity", "unit_price", "discount", "days",
+"of_days", "amount"}]`: quantity and discount as decimal text, prices and amounts in minor units. Names stand
+once, in the roster.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from portal.billing.rating import Line, Tax, Total
+from portal.billing.seller import seller
+from portal.money import Money
+from portal.periods import Period
+
+if TYPE_CHECKING:
+    from portal.accounts.records import DirectoryEntry
+    from portal.billing.records import Bill, BillPart
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenBill:
+    """An issued bill with all that its documents say. It never changes."""
+
+    kind: str
+    """`monthly` or `annual`."""
+    method: str
+    """`invoice` or `credit_card`."""
+    reference: str
+    issued_on: date
+    due_on: date
+    period: Period
+    seller: Mapping[str, Any]
+    """See `portal.billing.seller`."""
+    payer: Mapping[str, Any]
+    """`name`, `email`, `country`, `address` (a list of lines or None), `tax_id` (or None)."""
+    tax: Tax
+    total: Total
+    parts: Iterable["BillPart"]
+
+    @property
+    def lines(self) -> Iterator[Line]:
+        """The lines in the order of the bill, read part by part: as often as `parts` can be gone through."""
+        return (line for part in self.parts for line in lines_of(part))
+
+    @property
+    def partners(self) -> dict[str, Mapping[str, str]]:
+        """How the partners of its accounts were called: `name` and `code` by id; the reserved direct one is none."""
+        return {partner_id: named for part in self.parts for partner_id, named in (part.partners or {}).items()}
+
+
+def frozen(bill: "Bill", parts: Iterable["BillPart"]) -> FrozenBill:
+    """A bill as it was issued.
+
+    Raises:
+        ValueError: it was not issued yet.
+    """
+    if bill.reference is None or bill.issued_on is None or bill.due_on is None:
+        raise ValueError(f"{bill.sk} of {bill.node} is not issued.")
+    return FrozenBill(
+        kind=bill.bill_kind,
+        method=bill.bill_method,
+        reference=bill.reference,
+        issued_on=bill.issued_on,
+        due_on=bill.due_on,
+        period=Period(bill.period_start_on, bill.period_end_on),
+        seller=bill.seller or seller(),
+        payer=bill.payer,
+        tax=tax_of(bill),
+        total=total_of_bill(bill),
+        parts=parts,
+    )
+
+
+def tax_of(bill: "Bill") -> Tax:
+    return Tax(bill.tax_rate, bill.tax_name or "", bool(bill.reverse_charge))
+
+
+def total_of_bill(bill: "Bill") -> Total:
+    """Net, tax and gross as they were frozen."""
+
+    def money(minor: float) -> Money:
+        return Money(int(minor), bill.currency)
+
+    return Total(net=money(bill.net_minor), tax=money(bill.tax_minor), gross=money(bill.total_minor))
+
+
+def lines_of(part: "BillPart") -> Iterator[Line]:
+    """The lines of one part."""
+    entries = {entry["account_id"]: entry for entry in part.roster}
+    for stored in part.lines:
+        entry = entries[stored["account_id"]]
+        yield Line(
+            account_id=stored["account_id"],
+            partner_id=entry["partner_id"],
+            account_name=entry["name"],
+            account_email=entry["email"],
+            service=stored["service"],
+            kind=stored["kind"],
+            quantity=Decimal(stored["quantity"]),
+            unit_price=stored["unit_price"],
+            discount=Decimal(stored["discount"]),
+            days=stored["days"],
+            of_days=stored["of_days"],
+            amount=stored["amount"],
+        )
+
+
+def stored_line(line: Line) -> dict[str, Any]:
+    """A line as a part holds it; `lines_of` reads it back."""
+    return {
+        "account_id": line.account_id,
+        "service": line.service,
+        "kind": line.kind,
+        "quantity": f"{line.quantity:f}",
+        "unit_price": line.unit_price,
+        "discount": f"{line.discount:f}",
+        "days": line.days,
+        "of_days": line.of_days,
+        "amount": line.amount,
+    }
+
+
+def rostered(entry: "DirectoryEntry") -> dict[str, Any]:
+    """An account as it enters the roster."""
+    return {"account_id": entry.account_id, "partner_id": entry.partner_id, "outcome": ""}

@@ -1,0 +1,235 @@
+"""Rating a consolidated bill part by part: what becomes of each account on its roster.
+
+A part is written once per rating, under its version, and what was written is what counts: a copy of the run
+that finds a part rated takes it as it is. How far the bill is rated, and the sums so far, are noted on the
+bill every few parts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import Any
+
+from portal.accounts.records import Account, Renewal, find_accounts_at, find_renewals
+from portal.billing import annual, lines, true_ups
+from portal.billing.account_usage import account_usage
+from portal.billing.drafts import price_book_of
+from portal.billing.guard_rails import reasons_to_park
+from portal.billing.issue import midnight
+from portal.billing.parking import UNPRICED
+from portal.billing.rating import AccountUsage, Line, PriceBook, UnpricedService, rate_month
+from portal.billing.records import Bill, BillPart, Usage, find_usages, get_part
+from portal.billing.snapshot import is_settled, settle_usage
+from portal.billing.weighing import Weighing, load_weighing
+from portal.change import Change
+from portal.consumer import Work
+from portal.money import Money
+from portal.partners.records import find_partners_at
+from portal.periods import Period
+from portal.scope import EVERYTHING
+from portal.table import Update, settled
+from portal.tree import Node
+
+_PARTS_BETWEEN_NOTES = 10
+
+
+class _OutOfTime(Exception):
+    """The rest is for the next invocation; what was settled of the part stays settled."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The sums over the parts rated so far, beginning with what is noted on the bill."""
+
+    rated_to: int
+    net_minor: int
+    line_count: int
+    concerns: set[str]
+    follow_up_parts: list[int]
+
+    @classmethod
+    def noted(cls, bill: Bill) -> "_Tally":
+        return cls(
+            int(bill.rated_to),
+            int(bill.net_minor),
+            int(bill.line_count),
+            set(bill.concerns or ()),
+            list(bill.follow_up_parts or ()),
+        )
+
+    def add(self, part: BillPart, currency: str) -> None:
+        self.rated_to += 1
+        on_part = list(lines.lines_of(part))
+        self.net_minor += sum(line.amount for line in on_part)
+        self.line_count += len(on_part)
+        # Accounts stand in one part only, so what is wrong with lines shows within their part.
+        self.concerns.update(reasons_to_park(on_part, Money.zero(currency), (), 1))
+        if any(entry.get("reason") == "parked" for entry in part.roster):
+            self.concerns.add(UNPRICED)
+        if any(line.kind == "true_up" for line in on_part) or any(
+            {"first", "last"} & entry.keys() for entry in part.roster
+        ):
+            self.follow_up_parts.append(self.rated_to)
+
+    def note(self) -> Change:
+        return Change(
+            rated_to=self.rated_to,
+            net_minor=self.net_minor,
+            line_count=self.line_count,
+            concerns=sorted(self.concerns) or None,
+            follow_up_parts=self.follow_up_parts or None,
+        )
+
+
+def rate_parts(work: Work, bill: Bill) -> None:
+    """Go on until all parts are rated or time is short.
+
+    Raises:
+        Contended: a copy of this run was faster.
+    """
+    terms = _Terms(work, bill, price_book_of(bill), load_weighing(EVERYTHING, bill.node))
+    tally = _Tally.noted(bill)
+    for number in range(tally.rated_to + 1, int(bill.part_count) + 1):
+        try:
+            part = settled(partial(_rated_part, terms, number))
+        except _OutOfTime:
+            break
+        tally.add(part, bill.currency)
+        if tally.rated_to % _PARTS_BETWEEN_NOTES == 0:
+            work.commit(Update(bill, tally.note()))
+        if work.time_is_short:
+            break
+    if tally.rated_to != bill.rated_to:
+        work.commit(Update(bill, tally.note()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What all accounts of a bill are rated by."""
+
+    work: Work
+    bill: Bill
+    price_book: PriceBook
+    weighing: Weighing
+
+    @property
+    def period(self) -> Period:
+        return Period(self.bill.period_start_on, self.bill.period_end_on)
+
+
+def _rated_part(terms: _Terms, number: int) -> BillPart:
+    part = get_part(EVERYTHING, terms.bill, number)
+    if part.rated_in >= terms.bill.rating:
+        return part
+    distributor = terms.bill.node.distributor
+    nodes = [Node(distributor, entry["partner_id"], entry["account_id"]) for entry in part.roster]
+    accounts = find_accounts_at(EVERYTHING, nodes)
+    usages = _settled_usages(terms, accounts)
+    renewals = _renewals(terms, [node for node in usages if _may_grow(terms, accounts[node])])
+    roster: list[dict[str, Any]] = []
+    on_part: list[Line] = []
+    for node, entry in zip(nodes, part.roster, strict=True):
+        account = accounts.get(node)
+        rated, reason = _rate(terms, account, usages.get(node), renewals.get(node))
+        roster.append(_settled_entry(entry, account, reason, terms))
+        on_part += rated
+    rated_as = Change(
+        roster=roster,
+        lines=[lines.stored_line(line) for line in on_part],
+        partners=_partners(distributor, on_part),
+        rated_in=int(terms.bill.rating),
+    )
+    terms.work.commit(Update(part, rated_as))
+    return part
+
+
+def _partners(distributor: str, on_part: list[Line]) -> dict[str, dict[str, str]]:
+    """How the partners of the billed accounts are called now, for the bill's documents."""
+    found = find_partners_at(EVERYTHING, (Node(distributor, line.partner_id) for line in on_part))
+    return {each.partner_id: {"name": each.name, "code": each.partner_code} for each in found.values()}
+
+
+def _rate(
+    terms: _Terms, account: Account | None, usage: Usage | None, renewal: Renewal | None
+) -> tuple[tuple[Line, ...], str | None]:
+    """The account's lines, or why it has none."""
+    if account is None:
+        return (), "removed"
+    used = account_usage(account, usage, terms.work.now)
+    try:
+        if true_ups.may_grow(used, terms.period.end):
+            rated = true_ups.rate_growth(used, account.node, renewal, terms.period.end, terms.price_book)
+        else:
+            rated = rate_month(used, terms.price_book, terms.period)
+    except UnpricedService:
+        return (), "parked"
+    return rated.lines, rated.excluded_reason
+
+
+def _settled_entry(
+    entry: Mapping[str, Any], account: Account | None, reason: str | None, terms: _Terms
+) -> dict[str, Any]:
+    """The roster's entry, with what became of the account."""
+    settled_as: dict[str, Any] = {
+        "account_id": entry["account_id"],
+        "partner_id": entry["partner_id"],
+        "outcome": "excluded" if reason else "billed",
+    }
+    if reason:
+        settled_as["reason"] = reason
+    if account is None:
+        return settled_as
+    if not reason:
+        settled_as |= {"name": account.name, "email": account.email}
+        if account.first_billed_on is None:
+            settled_as["first"] = True
+    if (
+        account.ended_on is not None
+        and account.ended_on <= terms.period.end
+        and account.finally_billed_at is None
+    ):
+        settled_as["last"] = True
+    return settled_as
+
+
+def _settled_usages(terms: _Terms, accounts: Mapping[Node, Account]) -> dict[Node, Usage]:
+    """The usage of the accounts that can have a line, with all of the period's days counted."""
+    wanted = [node for node, account in accounts.items() if _can_have_a_line(terms, account)]
+    usages = find_usages(EVERYTHING, wanted)
+    for node, usage in usages.items():
+        if is_settled(usage, terms.period.end, terms.work.now, terms.weighing):
+            continue
+        usages[node] = settle_usage(node, terms.period.end, terms.work.now, terms.weighing) or usage
+        if terms.work.time_is_short:
+            raise _OutOfTime
+    return usages
+
+
+def _renewals(terms: _Terms, nodes: list[Node]) -> dict[Node, Renewal]:
+    """The renewals of annual accounts, once the terms that began before the payment date are invoiced."""
+    renewals = find_renewals(EVERYTHING, nodes)
+    for node, renewal in renewals.items():
+        if renewal.due_at.date() < terms.period.end:
+            annual.invoice_terms(terms.work, node, midnight(terms.period.end))
+            renewals |= find_renewals(EVERYTHING, [node])
+    return renewals
+
+
+def _can_have_a_line(terms: _Terms, account: Account) -> bool:
+    used = account_usage(account, None, terms.work.now)
+    if used.plan == "annual":
+        return true_ups.may_grow(used, terms.period.end)
+    return (
+        used.subscribed_on is not None
+        and used.subscribed_on < terms.period.end
+        and not _ended(used, terms.period.start)
+    )
+
+
+def _may_grow(terms: _Terms, account: Account) -> bool:
+    return true_ups.may_grow(account_usage(account, None, terms.work.now), terms.period.end)
+
+
+def _ended(account: AccountUsage, by: date) -> bool:
+    return account.ended_on is not None and account.ended_on <= by

@@ -1,0 +1,226 @@
+"""Where accounts stand with their bills: what each owes, since when, or what it paid last.
+
+Nothing of it is stored per account, so nothing can disagree with the bills: it is derived from the open bills
+and the consolidated bill that was paid last. Only distributors and operators may see it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, Field
+
+from portal.billing import lines, records
+from portal.billing.rating import Line, gross_by_account
+from portal.distributors.records import get_distributor
+from portal.money import Money, allocate, total_of
+from portal.scope import Scope
+from portal.tree import Node
+
+if TYPE_CHECKING:
+    from portal.accounts.records import Account
+
+Status = Literal["trial", "none", "current", "due", "overdue"]
+PartnerStatus = Literal["successful", "all_bills_on_track", "with_exceptions", "failures"]
+
+_BILLS_LOOKED_BACK = 25_000
+"""How many of the latest bills are searched for the consolidated one that was paid last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One account's; `owed` is zero when nothing is."""
+
+    status: Status
+    owed: Money
+    last_paid: Money | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLine:
+    """What one account still owes of one bill, tax included."""
+
+    bill: records.Bill
+    owed: Money
+    past_due: bool
+    lines: tuple[Line, ...]
+    """What it was billed for; of an annual invoice only where `load_open_lines` was asked for it."""
+
+
+class AmountView(BaseModel):
+    """What is owed; where nothing is, what was paid last."""
+
+    kind: Literal["owed", "paid"]
+    amount: str = Field(examples=["112.32"])
+    minor: int = Field(description="The same in the currency's smallest unit.", examples=[11232])
+    currency: str = Field(description="ISO 4217", examples=["USD"])
+
+
+def load_standings(
+    scope: Scope, distributor: Node, accounts: Iterable["Account"], today: date, *, last_paid: bool = True
+) -> dict[str, Standing]:
+    """The standing of these accounts of one distributor, by account id.
+
+    It reads every open bill of the distributor once, and nothing more when none is open and nobody was billed
+    yet. Without `last_paid` that part stays None and costs nothing.
+    """
+    listed = list(accounts)
+    if not listed:
+        return {}
+    wanted = {account.account_id for account in listed}
+    open_lines = load_open_lines(scope, distributor, today, only=wanted.__contains__)
+    currency = get_distributor(scope, distributor.distributor).currency
+    paid = _last_paid(scope, distributor, listed, open_lines) if last_paid else {}
+    return {
+        account.account_id: _standing(
+            account, open_lines.get(account.account_id, []), paid.get(account.account_id), currency
+        )
+        for account in listed
+    }
+
+
+def load_open_lines(
+    scope: Scope,
+    distributor: Node,
+    today: date,
+    *,
+    only: Callable[[str], bool] | None = None,
+    with_lines: bool = False,
+) -> dict[str, list[OpenLine]]:
+    """By account id, what is open, the earliest due first: of the accounts that the scope covers and `only`
+    picks.
+
+    Removed accounts are among them as long as something of theirs is unpaid.
+    """
+    found: dict[str, list[OpenLine]] = defaultdict(list)
+    for bill in records.list_open_bills(scope, distributor):
+        if bill.account_id is not None and only is not None and not only(bill.account_id):
+            continue
+        past_due = is_past_due(bill, today)
+        for share in _shares(scope, bill, int(bill.outstanding_minor), with_lines=with_lines):
+            node = share.account
+            if share.minor > 0 and (only is None or only(node.account)) and scope.covers(node):
+                owed = Money(share.minor, bill.currency)
+                found[node.account].append(OpenLine(bill, owed, past_due, share.lines))
+    return found
+
+
+def load_owed(scope: Scope, distributor: Node, currency: str) -> Money:
+    """All that a distributor still owes; for a user with accessible accounts only, what is owed for those."""
+    if scope.accessible is None:
+        bills = records.list_open_bills(scope, distributor)
+        return total_of((Money(int(bill.outstanding_minor), bill.currency) for bill in bills), currency)
+    open_lines = load_open_lines(scope, distributor, date.min)
+    return total_of((line.owed for owed in open_lines.values() for line in owed), currency)
+
+
+def is_past_due(bill: records.Bill, today: date) -> bool:
+    """Whether an open bill should have been paid by now, whatever the overdue job has done."""
+    return bill.state == "overdue" or (
+        bill.state == "issued" and bill.due_on is not None and bill.due_on < today
+    )
+
+
+def partner_billing_status(standings: Iterable[Standing]) -> PartnerStatus:
+    """Of a partner row, over its accounts; those on trial have no part in it."""
+    statuses = [standing.status for standing in standings if standing.status != "trial"]
+    if "overdue" not in statuses:
+        return "all_bills_on_track" if "due" in statuses else "successful"
+    return "failures" if set(statuses) == {"overdue"} else "with_exceptions"
+
+
+def amount(standings: Iterable[Standing]) -> AmountView | None:
+    """What these accounts owe together; where nothing, what they paid last; None if they never did."""
+    listed = list(standings)
+    if owed := [standing.owed for standing in listed if standing.owed.minor]:
+        return _amount("owed", total_of(owed, owed[0].currency))
+    if paid := [standing.last_paid for standing in listed if standing.last_paid is not None]:
+        return _amount("paid", total_of(paid, paid[0].currency))
+    return None
+
+
+def _amount(kind: Literal["owed", "paid"], value: Money) -> AmountView:
+    return AmountView(kind=kind, amount=value.amount, minor=value.minor, currency=value.currency)
+
+
+def _standing(account: "Account", open_lines: list[OpenLine], paid: Money | None, currency: str) -> Standing:
+    owed = total_of((line.owed for line in open_lines), currency)
+    return Standing(_status(account, open_lines), owed, paid)
+
+
+def _status(account: "Account", open_lines: list[OpenLine]) -> Status:
+    if open_lines:
+        return "overdue" if any(line.past_due for line in open_lines) else "due"
+    if account.subscribed_on is None:
+        return "trial"
+    return "none" if account.first_billed_on is None else "current"
+
+
+def _last_paid(
+    scope: Scope, distributor: Node, accounts: list["Account"], open_lines: Mapping[str, list[OpenLine]]
+) -> dict[str, Money]:
+    """What each account paid last: by itself, or as its part of the consolidated bill that was paid last."""
+    found: dict[str, tuple[date, Money]] = {}
+    for account in accounts:
+        if (paid := account.last_paid) is not None:
+            found[account.account_id] = date.fromisoformat(paid["on"]), Money(paid["minor"], paid["currency"])
+    if any(_was_consolidated(account) or account.account_id in open_lines for account in accounts):
+        wanted = {account.account_id for account in accounts}
+        for bill in _paid_last(scope, distributor):
+            paid_on = bill.paid_on or bill.period_end_on
+            for share in _shares(scope, bill, int(bill.total_minor)):
+                account_id = share.account.account
+                if account_id in wanted and paid_on >= found.get(account_id, (date.min,))[0]:
+                    found[account_id] = paid_on, Money(share.minor, bill.currency)
+    return {account_id: paid for account_id, (_, paid) in found.items()}
+
+
+def _was_consolidated(account: "Account") -> bool:
+    """Whether a consolidated bill can have had a line of the account."""
+    return account.first_billed_on is not None and (account.plan == "monthly" or account.last_paid is None)
+
+
+def _paid_last(scope: Scope, distributor: Node) -> Iterator[records.Bill]:
+    """The paid consolidated bills of the latest period that has one: one bill for each method used in it."""
+    period_end_on: date | None = None
+    for number, bill in enumerate(records.list_bills(scope, distributor)):
+        if number >= _BILLS_LOOKED_BACK or (period_end_on and bill.period_end_on < period_end_on):
+            return
+        if bill.bill_kind == "monthly" and bill.state == "paid":
+            period_end_on = bill.period_end_on
+            yield bill
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What of an amount on a bill falls on one of its accounts, in minor units."""
+
+    account: Node
+    minor: int
+    lines: tuple[Line, ...]
+
+
+def _shares(scope: Scope, bill: records.Bill, minor: int, *, with_lines: bool = False) -> Iterator[_Share]:
+    """Share `minor` units of a bill out among its accounts: in proportion to their gross, summing exactly.
+
+    An annual invoice's account is known without reading its lines, so they are there only `with_lines`.
+    """
+    distributor = bill.node.distributor
+    if bill.account_id is not None:
+        parts = records.list_parts(scope, bill) if with_lines else ()
+        listed = tuple(line for part in parts for line in lines.lines_of(part))
+        yield _Share(Node(distributor, bill.partner_id or "", bill.account_id), minor, listed)
+        return
+    by_account: dict[str, list[Line]] = defaultdict(list)
+    for part in records.list_parts(scope, bill):
+        for line in lines.lines_of(part):
+            by_account[line.account_id].append(line)
+    in_order = (line for of_account in by_account.values() for line in of_account)
+    gross = gross_by_account(in_order, lines.total_of_bill(bill))
+    shares = [each.minor for each in gross.values()]
+    if minor != bill.total_minor:
+        shares = allocate(minor, shares)
+    for (account_id, of_account), share in zip(by_account.items(), shares, strict=True):
+        yield _Share(Node(distributor, of_account[0].partner_id, account_id), share, tuple(of_account))

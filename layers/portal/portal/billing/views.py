@@ -1,0 +1,448 @@
+"""Billing as answers show it: to distributors, and to operators in their portals."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from portal.accounts.rules import AccountStatus, BackupStatus
+from portal.billing.prices import Amount, Fraction, PriceTerms
+from portal.billing.standing import Status, is_past_due
+from portal.money import Money
+from portal.money_view import MoneyView, money
+from portal.services import Service
+from portal.subscriptions.rules import ended_trial, renewal_on
+
+if TYPE_CHECKING:
+    from portal.accounts.listing import Listed
+    from portal.accounts.records import Account
+    from portal.billing.outlook import NextBill, Outlook
+    from portal.billing.rating import Line, PriceBook
+    from portal.billing.records import Bill, PriceBookRecord
+    from portal.billing.standing import OpenLine, Standing
+    from portal.distributors.records import Distributor
+    from portal.paging import Page
+
+Subscription = Literal["trial", "monthly", "annual"]
+Method = Literal["credit_card", "invoice"]
+BillKind = Literal["monthly", "annual"]
+BillState = Literal["issued", "overdue", "paid"]
+
+
+class BillingMethod(BaseModel):
+    """How a distributor pays its consolidated bills."""
+
+    method: Method | None = Field(description="Null until it is chosen.")
+    currency: str
+    payment_day: int = Field(
+        description="Day of the month on which a period ends and is billed; in shorter months the last."
+    )
+
+
+class Prices(PriceTerms):
+    """One version of a distributor's prices."""
+
+    effective_on: date
+
+
+class PriceList(BaseModel):
+    """What is in effect today, and what is going to be."""
+
+    in_effect: Prices | None
+    upcoming: list[Prices]
+
+
+class Forecast(MoneyView):
+    """A next payment before tax, within low..high."""
+
+    low: MoneyView
+    high: MoneyView
+    method: Literal["trend", "last_count", "renewal"] = Field(
+        description="A trend of the last 90 days; the last count where there are fewer than 7; or the renewal."
+    )
+    billed_on: date
+
+
+class StatusRow(BaseModel):
+    """Where an account stands with its bills. Null where there is none."""
+
+    account_id: str
+    account_name: str
+    email: str
+    partner_id: str = Field(description="`direct` for a distributor's own accounts.")
+    partner_name: str | None = None
+    account_status: AccountStatus
+    backup_status: BackupStatus
+    billing_status: Status
+    subscription: Subscription
+    renewal_date: date | None
+    amount_due: MoneyView | None = Field(description="Tax included.")
+    next_payment_forecast: Forecast | None = Field(
+        default=None, description="Before tax; null where no price is known."
+    )
+
+
+class LineView(BaseModel):
+    """One line of a bill. Prices are per billable entity, before discount."""
+
+    service: Service
+    kind: Literal["monthly", "annual", "true_up"]
+    quantity: str
+    unit_price: MoneyView
+    discount: Fraction = Field(description='A fraction: "0.4" is 40 %.')
+    days: int
+    of_days: int
+    amount: MoneyView
+
+
+class OpenBill(BaseModel):
+    """A bill that is not paid, as far as it concerns one account."""
+
+    reference: str
+    kind: BillKind
+    issue_date: date
+    due_date: date
+    state: BillState
+    owed: MoneyView = Field(description="This account's part of what is still owed, tax included.")
+    lines: list[LineView]
+
+
+class ServicePrice(BaseModel):
+    """What one billable entity costs an account at most: its volume may reach a lower tier."""
+
+    service: Service
+    monthly: Amount
+    annual: Amount
+    discount: Fraction
+    currency: str
+    has_tiers: bool
+
+
+class AccountBilling(BaseModel):
+    """All that billing knows of one account."""
+
+    account_id: str
+    account_name: str
+    email: str
+    partner_id: str
+    partner_name: str | None
+    account_status: AccountStatus
+    billing_status: Status
+    subscription: Subscription
+    subscribed_on: date | None
+    renewal_date: date | None
+    amount_due: MoneyView | None
+    last_paid: MoneyView | None
+    open_bills: list[OpenBill]
+    next_payment_forecast: Forecast | None
+    prices: list[ServicePrice]
+
+
+class ForecastLine(BaseModel):
+    """One line of the next bill: of an account, or of a whole partner where `lines_per` says so."""
+
+    partner_id: str
+    account_id: str | None
+    account_name: str | None
+    service: Service
+    kind: Literal["monthly", "annual", "true_up"]
+    quantity: str
+    unit_price: MoneyView | None = Field(description="Before discount.")
+    discount: Fraction | None
+    days: int | None
+    of_days: int | None
+    amount: MoneyView
+
+
+class BillForecast(BaseModel):
+    """A distributor's next bill, with what its annual accounts renew and grow by on the way there."""
+
+    period_start: date
+    period_end: date = Field(description="Exclusive: the day on which it is billed.")
+    method: Literal["trend", "last_count", "renewal"]
+    net: MoneyView
+    tax: MoneyView
+    tax_name: str | None
+    total: MoneyView
+    low: MoneyView = Field(description="The range of the total.")
+    high: MoneyView
+    lines_per: Literal["account", "partner"]
+    lines: list[ForecastLine]
+    accounts_without_price: list[str] = Field(description="Left out: they use a service that has no price.")
+
+
+class HistoryRow(BaseModel):
+    """An issued bill."""
+
+    reference: str
+    kind: BillKind
+    account_id: str | None = Field(description="Annual invoices: whose it is.")
+    account_name: str = Field(
+        description="`Consolidated bill`, or the account's name when the invoice was issued."
+    )
+    issue_date: date
+    due_date: date
+    period_start: date
+    period_end: date = Field(description="Exclusive.")
+    amount: MoneyView = Field(description="Tax included.")
+    outstanding: MoneyView
+    state: BillState
+    paid_on: date | None
+    has_csv: bool
+
+
+class DocumentLink(BaseModel):
+    """Where a document can be downloaded for a short while, by whoever has the link."""
+
+    url: str
+    expires_at: datetime
+
+
+CONSOLIDATED = "Consolidated bill"
+_MOST_LINES = 5_000
+"""A forecast with more lines than an answer can hold has one per partner and service."""
+
+
+def billing_method(distributor: "Distributor") -> BillingMethod:
+    return BillingMethod.model_validate(
+        {
+            "method": distributor.billing_method,
+            "currency": distributor.currency,
+            "payment_day": int(distributor.payment_day),
+        }
+    )
+
+
+def prices(record: "PriceBookRecord") -> Prices:
+    terms = PriceTerms.model_validate(record.prices).model_dump(mode="json")
+    return Prices.model_validate({**terms, "effective_on": record.effective_on})
+
+
+def price_list(versions: Sequence["PriceBookRecord"], today: date) -> PriceList:
+    """Of the versions, oldest first."""
+    in_effect = [version for version in versions if version.effective_on <= today]
+    return PriceList(
+        in_effect=prices(in_effect[-1]) if in_effect else None,
+        upcoming=[prices(version) for version in versions if version.effective_on > today],
+    )
+
+
+def forecast(outlook: "Outlook") -> Forecast:
+    expected = outlook.forecast
+    return Forecast(
+        **money(expected.amount).model_dump(),
+        low=money(expected.low),
+        high=money(expected.high),
+        method=expected.method,
+        billed_on=outlook.billed_on,
+    )
+
+
+def subscription(account: "Account", now: datetime) -> Subscription:
+    """The plan; a trial that is over is what it has become."""
+    plan: Subscription = _ended(account, now).get("plan") or account.plan or "trial"
+    return plan
+
+
+def status_row(listed: "Listed", now: datetime) -> StatusRow:
+    """A row of the billing status, still without the partner's name and the forecast."""
+    account, standing = listed.account, listed.standing
+    if standing is None:
+        raise ValueError(f"No standing was loaded for {account.account_id}.")
+    return StatusRow.model_validate(
+        {
+            "account_id": account.account_id,
+            "account_name": account.name,
+            "email": account.email,
+            "partner_id": account.node.partner,
+            "account_status": listed.status,
+            "backup_status": account.backup_status,
+            "billing_status": standing.status,
+            "subscription": subscription(account, now),
+            "renewal_date": renewal_on(account, now.date()),
+            "amount_due": _unless_zero(standing.owed),
+        }
+    )
+
+
+def completed(
+    page: "Page[StatusRow]", partner_names: Mapping[str, str], outlooks: Mapping[str, "Outlook"]
+) -> "Page[StatusRow]":
+    """The rows of a page with what is loaded for these rows only."""
+    for row in page.items:
+        outlook = outlooks.get(row.account_id)
+        row.partner_name = partner_names.get(row.partner_id)
+        row.next_payment_forecast = forecast(outlook) if outlook else None
+    return page
+
+
+def account_billing(
+    listed: "Listed",
+    standing: "Standing",
+    open_lines: Iterable["OpenLine"],
+    partner_name: str | None,
+    outlook: "Outlook | None",
+    price_book: "PriceBook | None",
+    now: datetime,
+) -> AccountBilling:
+    account = listed.account
+    return AccountBilling(
+        account_id=account.account_id,
+        account_name=account.name,
+        email=account.email,
+        partner_id=account.node.partner,
+        partner_name=partner_name,
+        account_status=listed.status,
+        billing_status=standing.status,
+        subscription=subscription(account, now),
+        subscribed_on=_ended(account, now).get("subscribed_on") or account.subscribed_on,
+        renewal_date=renewal_on(account, now.date()),
+        amount_due=_unless_zero(standing.owed),
+        last_paid=money(standing.last_paid) if standing.last_paid else None,
+        open_bills=[_open_bill(line) for line in open_lines],
+        next_payment_forecast=forecast(outlook) if outlook else None,
+        prices=_service_prices(price_book) if price_book else [],
+    )
+
+
+def bill_forecast(next_bill: "NextBill", tax_name: str | None) -> BillForecast:
+    per_account = len(next_bill.lines) <= _MOST_LINES
+    currency = next_bill.total.gross.currency
+    return BillForecast(
+        period_start=next_bill.period.start,
+        period_end=next_bill.period.end,
+        method=next_bill.method,
+        net=money(next_bill.total.net),
+        tax=money(next_bill.total.tax),
+        tax_name=tax_name,
+        total=money(next_bill.total.gross),
+        low=money(next_bill.low),
+        high=money(next_bill.high),
+        lines_per="account" if per_account else "partner",
+        lines=_forecast_lines(next_bill.lines, currency)
+        if per_account
+        else _partner_lines(next_bill.lines, currency),
+        accounts_without_price=list(next_bill.unpriced),
+    )
+
+
+def history_row(bill: "Bill", today: date) -> HistoryRow:
+    """An issued bill, still under the name that consolidated ones have."""
+    return HistoryRow.model_validate(
+        {
+            "reference": bill.reference,
+            "kind": bill.bill_kind,
+            "account_id": bill.account_id,
+            "account_name": CONSOLIDATED,
+            "issue_date": bill.issued_on,
+            "due_date": bill.due_on,
+            "period_start": bill.period_start_on,
+            "period_end": bill.period_end_on,
+            "amount": money(Money(int(bill.total_minor), bill.currency)),
+            "outstanding": money(Money(int(bill.outstanding_minor), bill.currency)),
+            "state": bill_state(bill, today),
+            "paid_on": bill.paid_on,
+            "has_csv": bill.bill_kind == "monthly",
+        }
+    )
+
+
+def named(page: "Page[HistoryRow]", account_names: Mapping[str, str]) -> "Page[HistoryRow]":
+    """The rows of a page with the names of the annual invoices' accounts, by reference."""
+    for row in page.items:
+        row.account_name = account_names[row.reference]
+    return page
+
+
+def bill_state(bill: "Bill", today: date) -> str:
+    """Of an issued bill: overdue from the day after its due date on, whatever the overdue job has done."""
+    return "overdue" if is_past_due(bill, today) else str(bill.state)
+
+
+def _open_bill(line: "OpenLine") -> OpenBill:
+    bill = line.bill
+    return OpenBill.model_validate(
+        {
+            "reference": bill.reference,
+            "kind": bill.bill_kind,
+            "issue_date": bill.issued_on,
+            "due_date": bill.due_on,
+            "state": "overdue" if line.past_due else "issued",
+            "owed": money(line.owed),
+            "lines": [_line(each, bill.currency) for each in line.lines],
+        }
+    )
+
+
+def _line(line: "Line", currency: str) -> LineView:
+    return LineView.model_validate(_line_values(line, currency))
+
+
+def _forecast_lines(lines: Iterable["Line"], currency: str) -> list[ForecastLine]:
+    return [
+        ForecastLine.model_validate(
+            _line_values(line, currency)
+            | {
+                "partner_id": line.partner_id,
+                "account_id": line.account_id,
+                "account_name": line.account_name,
+            }
+        )
+        for line in lines
+    ]
+
+
+def _partner_lines(lines: Iterable["Line"], currency: str) -> list[ForecastLine]:
+    """One line for each partner, service and kind."""
+    sums: dict[tuple[str, str, str], tuple[Decimal, int]] = {}
+    for line in lines:
+        of = line.partner_id, line.service, line.kind
+        quantity, amount = sums.get(of, (Decimal(0), 0))
+        sums[of] = quantity + line.quantity, amount + line.amount
+    nothing = dict.fromkeys(("account_id", "account_name", "unit_price", "discount", "days", "of_days"))
+    return [
+        ForecastLine.model_validate(
+            nothing
+            | {"partner_id": partner_id, "service": service, "kind": kind}
+            | {"quantity": f"{quantity:f}", "amount": money(Money(amount, currency))}
+        )
+        for (partner_id, service, kind), (quantity, amount) in sorted(sums.items())
+    ]
+
+
+def _line_values(line: "Line", currency: str) -> dict[str, object]:
+    return {
+        "service": line.service,
+        "kind": line.kind,
+        "quantity": f"{line.quantity:f}",
+        "unit_price": money(Money(line.unit_price, currency)),
+        "discount": f"{line.discount:f}",
+        "days": line.days,
+        "of_days": line.of_days,
+        "amount": money(Money(line.amount, currency)),
+    }
+
+
+def _service_prices(price_book: "PriceBook") -> list[ServicePrice]:
+    return [
+        ServicePrice(
+            service=Service(service),
+            monthly=Money(price.monthly, price_book.currency).amount,
+            annual=Money(price.annual, price_book.currency).amount,
+            discount=f"{price_book.discount:f}",
+            currency=price_book.currency,
+            has_tiers=bool(price.tiers),
+        )
+        for service, price in price_book.services.items()
+    ]
+
+
+def _unless_zero(value: Money) -> MoneyView | None:
+    return money(value) if value.minor else None
+
+
+def _ended(account: "Account", now: datetime) -> Mapping[str, Any]:
+    """What a trial that is over by now has become; empty for all others."""
+    return ended_trial(account, now) or {}

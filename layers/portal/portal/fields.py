@@ -1,0 +1,28 @@
+"""Texts in requests: bounded, trimmed, on one line."""
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=_ONE_LINE)
+]
+"""Of a company, a person, a task."""
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=_ONE_LINE)]
+"""Any short text, the empty one too."""
+
+Country = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=2, max_length=60, pattern=_ONE_LINE)
+]
+"""A country's name or code, as its owner writes it."""
+
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+"""ISO 4217."""
+
+OwnCode = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+]
+"""An identifier that somebody else gave out, such as a distributor's own Partner ID."""

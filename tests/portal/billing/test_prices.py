@@ -1,0 +1,79 @@
+from datetime import date
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from portal.billing import prices
+from portal.billing.prices import AlreadyInEffect, EffectiveInThePast, PriceTerms, WrongCurrency, price_book
+
+TODAY = date(2023, 1, 10)
+TERMS = PriceTerms.model_validate({"currency": "USD", "services": {"box": {"monthly": "3.00", "annual": "30.00"}}})
+NORTH: Any = SimpleNamespace(currency="USD", billed_from_on=date(2022, 12, 24))
+
+
+def version(on: date) -> Any:
+    return SimpleNamespace(effective_on=on)
+
+
+def check(effective_on: date, *versions: date, terms: PriceTerms = TERMS) -> None:
+    prices.check_new(NORTH, [version(on) for on in versions], terms, effective_on, TODAY)
+
+
+def test_prices_may_begin_today_or_later() -> None:
+    check(TODAY, date(2022, 12, 24))
+    check(date(2023, 2, 1), date(2022, 12, 24), date(2023, 2, 1))
+
+
+def test_they_may_not_begin_earlier_nor_change_what_is_in_effect() -> None:
+    with pytest.raises(EffectiveInThePast):
+        check(date(2023, 1, 9), date(2022, 12, 24))
+    with pytest.raises(AlreadyInEffect):
+        check(TODAY, TODAY)
+
+
+def test_the_first_ones_may_begin_with_the_first_period() -> None:
+    check(date(2022, 12, 24))
+    check(date(2022, 12, 24), date(2023, 2, 1))
+    with pytest.raises(EffectiveInThePast):
+        check(date(2022, 12, 23))
+
+
+def test_a_distributor_has_one_currency() -> None:
+    with pytest.raises(WrongCurrency):
+        check(TODAY, terms=TERMS.model_copy(update={"currency": "EUR"}))
+
+
+def test_terms_become_minor_units_and_exact_fractions() -> None:
+    terms = {
+        "currency": "KWD",
+        "discount": "0.125",
+        "services": {
+            "box": {
+                "monthly": "1.5",
+                "annual": "12.345",
+                "tiers": [{"minimum": 10, "monthly": "1.25", "annual": "11"}],
+                "quantity": "average",
+                "weights": {"archived": "0.5"},
+            }
+        },
+    }
+    book = price_book(PriceTerms.model_validate(terms), TODAY)
+    box = book.services["box"]
+    assert (book.discount, box.monthly, box.annual, box.method) == (Decimal("0.125"), 1500, 12345, "average")
+    assert [(tier.minimum, tier.monthly, tier.annual) for tier in box.tiers] == [(10, 1250, 11000)]
+    assert dict(box.weights) == {"active": Decimal(1), "inactive": Decimal(0), "archived": Decimal("0.5")}
+
+
+@pytest.mark.parametrize("amount", ["3.001", "-1", "1,5", "", "1e3", "٣", "1000000000"])
+def test_an_amount_is_plain_decimal_text_with_the_currencys_decimals(amount: str) -> None:
+    with pytest.raises(ValidationError):
+        PriceTerms.model_validate({"currency": "USD", "services": {"box": {"monthly": amount, "annual": "1"}}})
+
+
+def test_the_version_in_effect_is_the_latest_that_has_begun() -> None:
+    books = [price_book(TERMS, on) for on in (date(2022, 1, 1), TODAY, date(2023, 2, 1))]
+    assert prices.in_effect(books, TODAY) is books[1]
+    assert prices.in_effect(books, date(2021, 12, 31)) is None

@@ -1,0 +1,32 @@
+import pytest
+
+from portal.notifications.templates import TEMPLATES, Letter, as_html, as_text
+
+LETTER = Letter("Subject <x>", ("Hello <b>Eve</b>,", "a & b"), ("Press", "/path?a=1&b=2"), ("Bye",))
+
+
+def test_text_holds_everything_in_order() -> None:
+    assert as_text(LETTER, {"a.csv": "https://portal.example.com/a"}) == (
+        "Hello <b>Eve</b>,\n\na & b\n\nPress:\nhttps://portal.example.com/path?a=1&b=2\n\n"
+        "a.csv:\nhttps://portal.example.com/a\n\nBye\n\nExample Backup\n"
+    )
+
+
+def test_html_holds_the_same_as_text_not_as_markup() -> None:
+    html = as_html(LETTER, {'"><script>': "https://portal.example.com/a"})
+    assert "Hello &lt;b&gt;Eve&lt;/b&gt;," in html
+    assert "<title>Subject &lt;x&gt;</title>" in html
+    assert 'href="https://portal.example.com/path?a=1&amp;b=2"' in html
+    assert "<script>" not in html
+    assert ">&quot;&gt;&lt;script&gt;</a>" in html
+
+
+def test_an_address_elsewhere_is_left_alone() -> None:
+    assert "https://status.example.com/x" in as_text(
+        Letter("S", (), ("Open", "https://status.example.com/x")), {}
+    )
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_every_template_says_what_it_takes(name: str) -> None:
+    assert TEMPLATES[name].__doc__
