@@ -69,7 +69,8 @@ class Deployment:
 
     @property
     def api_url(self) -> str:
-        return f"http://{self.outputs['ApiId']}.execute-api.localhost:{PORT}/{STAGE}"
+        """Without host names that only some systems resolve, such as `<id>.execute-api.localhost`."""
+        return f"{ENDPOINT}/_aws/execute-api/{self.outputs['ApiId']}/{STAGE}/v1"
 
 
 def client(service: str) -> Any:

@@ -10,15 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Protocol
 
+from local.people import DISTRIBUTOR_EMAIL, OPERATOR_EMAIL, PASSWORD
 from portal.periods import payment_dates
 from portal.scope import Caller
 
 LAST_DAY = date(2023, 2, 10)
 """The day on which the scenario ends in its own calendar."""
-
-OPERATOR_EMAIL = "operator@example.com"
-DISTRIBUTOR_EMAIL = "admin@meridian.example.com"
-PASSWORD = "correct horse battery demo"  # noqa: S105: the demo's, printed by `make run`
 
 _GB = 1024**3
 _ENTITIES_IN_AN_EVENT = 45

@@ -68,6 +68,11 @@ class Operation:
         return self.declaration.route.split(" ")[1]
 
     @property
+    def parameters(self) -> list[str]:
+        """The names of what stands in the path."""
+        return re.findall(r"\{(\w+)\}", self.path)
+
+    @property
     def title(self) -> str:
         return self.name.replace("_", " ").capitalize()
 
@@ -175,7 +180,7 @@ def _described(operation: Operation, references: dict[tuple[type, str], dict[str
     if declaration.portals and declaration.permission is not Permission.ENGINE_REPORT:
         described["x-portals"] = [str(tier) for tier in declaration.portals]
     described["security"] = _security(declaration)
-    if parameters := [*_path_parameters(operation.path), *_query_parameters(declaration, references)]:
+    if parameters := [*_path_parameters(operation), *_query_parameters(declaration, references)]:
         described["parameters"] = parameters
     if (
         operation.method == "POST"
@@ -203,10 +208,9 @@ def _security(declaration: Declaration) -> list[dict[str, list[str]]]:
     return [{"engine" if declaration.permission is Permission.ENGINE_REPORT else "bearer": []}]
 
 
-def _path_parameters(path: str) -> list[dict[str, Any]]:
+def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
     schema = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
-    names = re.findall(r"\{(\w+)\}", path)
-    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
+    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in operation.parameters]
 
 
 def _query_parameters(
@@ -280,7 +284,7 @@ def _schemas(
         used += [(model, "serialization") for model in (operation.schema,) if model]
     queries = [each.declaration.query for each in documented if each.declaration.query]
     found, definitions = models_json_schema(
-        [*dict.fromkeys(used), *dict.fromkeys((model, "validation") for model in queries)],  # type: ignore[list-item]
+        [*dict.fromkeys(used), *dict.fromkeys((model, "validation") for model in queries)],
         ref_template="#/components/schemas/{model}",
         schema_generator=_Schemas,
     )

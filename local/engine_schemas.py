@@ -1,4 +1,4 @@
-"""The JSON schemas of what the backup engine is told and reports, written to docs/ from the models that are in force:
+"""The JSON schemas of what the backup engine is told and reports, written to docs/ from the models:
 
 PYTHONPATH=layers/portal python -m local.engine_schemas
 """

@@ -23,19 +23,21 @@ _QUEUE_URL = "_QUEUE_URL"
 _ITEMS_AT_ONCE = 25
 
 
-def fill(deployment: cloud.Deployment) -> None:
-    """Put the demo into the deployed table and bucket, unless something is in them.
+def fill(deployment: cloud.Deployment) -> bool:
+    """Put the demo into the deployed table and bucket, unless something is in them; whether it was put there.
 
     A filling that was broken off is done again from the beginning.
     """
+    table = deployment.outputs["TableName"]
     if cloud.remembered(_STATE) == "copying":
-        _empty(deployment.outputs["TableName"])
-        _copied(deployment)
-    elif not cloud.client("dynamodb").scan(TableName=deployment.outputs["TableName"], Limit=1)["Items"]:
-        _copied(deployment)
+        _empty(table)
+    elif cloud.client("dynamodb").scan(TableName=table, Limit=1)["Items"]:
+        return False
+    _play_and_copy(deployment)
+    return True
 
 
-def _copied(deployment: cloud.Deployment) -> None:
+def _play_and_copy(deployment: cloud.Deployment) -> None:
     variables = _variables(deployment)
     with _stage(variables) as of_stage:
         _play(variables | of_stage)

@@ -1,6 +1,60 @@
-"""`make run`: the local cloud up, deployed, filled with the demo, and how to go on."""
+"""`make run`: the local cloud up, deployed, with the demo in it, and how to go on."""
 
 import sys
 
 from local import cloud, fill
-from local.demo import DISTRIBUTOR_EMAIL, OPERATOR_EMAIL, PASSWORD
+from local.api import Api, Refused
+from local.people import DISTRIBUTOR_EMAIL, OPERATOR_EMAIL, PASSWORD
+
+_HOW_TO_GO_ON = """
+The API answers at {url} (its documentation: {url}/docs).
+The distributor of the demo is {distributor}, the operator {operator}; both have the password
+"{password}". Mails that were sent are at {mails}
+
+Sign in:
+
+  API={url}
+  TOKEN=$(curl -s $API/auth/sign-in -H 'Content-Type: application/json' -d '{{"email": "{distributor}", "password": "{password}"}}' | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
+
+and list the partners, see the billing status of all accounts, or download the last bill:
+
+  curl -s $API/partners -H "Authorization: Bearer $TOKEN" | python3 -m json.tool
+  curl -s $API/billing/status -H "Authorization: Bearer $TOKEN" | python3 -m json.tool
+  curl -sLo bill.pdf $API/billing/history/{reference}/pdf -H "Authorization: Bearer $TOKEN"
+"""
+
+
+def main() -> str | None:
+    try:
+        deployment = cloud.up()
+        filled = fill.fill(deployment)
+        if deployment.changed or filled:
+            cloud.save()
+        cloud.start_engine()
+    except cloud.Trouble as trouble:
+        return str(trouble)
+    print(
+        _HOW_TO_GO_ON.format(
+            url=deployment.api_url,
+            distributor=DISTRIBUTOR_EMAIL,
+            operator=OPERATOR_EMAIL,
+            password=PASSWORD,
+            mails=f"{cloud.ENDPOINT}/_ministack/ses/messages",
+            reference=_last_reference(deployment.api_url),
+        )
+    )
+    return None
+
+
+def _last_reference(url: str) -> str:
+    """Of the demo distributor's last consolidated bill."""
+    try:
+        api = Api(url).sign_in(DISTRIBUTOR_EMAIL, PASSWORD)
+        bills = api.get("/billing/history", kind="monthly", limit=1)["items"]
+    except Refused:
+        bills = []
+    return bills[0]["reference"] if bills else "REFERENCE"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -33,7 +33,10 @@ EXCHANGE, SALESFORCE, DROPBOX = "microsoft_365_exchange", "salesforce", "dropbox
 PRICES = {
     "currency": "USD",
     "discount": "0.4",
-    "services": {EXCHANGE: {"monthly": "3.00", "annual": "30.00"}, SALESFORCE: {"monthly": "2.05", "annual": "20.50"}},
+    "services": {
+        EXCHANGE: {"monthly": "3.00", "annual": "30.00"},
+        SALESFORCE: {"monthly": "2.05", "annual": "20.50"},
+    },
 }
 """1.80 a month and 18.00 a year for an Exchange mailbox."""
 
@@ -51,12 +54,21 @@ def store(records: Iterable[Item]) -> None:
 
 
 def a_payer(
-    on: date, name: str = "north", *, payment_day: int = 24, prices: Mapping[str, Any] | None = PRICES, **values: Any
+    on: date,
+    name: str = "north",
+    *,
+    payment_day: int = 24,
+    prices: Mapping[str, Any] | None = PRICES,
+    **values: Any,
 ) -> Node:
     """A distributor that was created on a day, with the schedule and the prices it then has."""
     node = Node(f"dst_{name}")
     period = period_containing(payment_day, on)
-    terms: dict[str, Any] = {"billing_method": "invoice", "tax_rate": Decimal("0.17"), "tax_name": "VAT"} | values
+    terms: dict[str, Any] = {
+        "billing_method": "invoice",
+        "tax_rate": Decimal("0.17"),
+        "tax_name": "VAT",
+    } | values
     records: list[Item] = [
         Distributor(
             keys.node(node),
@@ -81,7 +93,9 @@ def a_payer(
 
 
 def priced(distributor: Node, from_on: date, prices: Mapping[str, Any]) -> PriceBookRecord:
-    return PriceBookRecord(keys.node(distributor), keys.prices(from_on), effective_on=from_on, prices=dict(prices))
+    return PriceBookRecord(
+        keys.node(distributor), keys.prices(from_on), effective_on=from_on, prices=dict(prices)
+    )
 
 
 def an_account(
@@ -99,7 +113,9 @@ def an_account(
     account_id = f"acc_{number:06d}"
     node = distributor.child(partner).child(account_id)
     by_service = {EXCHANGE: [(date(2022, 1, 1), counts)]} if isinstance(counts, int) else counts
-    facts = {service: [[day.isoformat(), count, 1] for day, count in rows] for service, rows in by_service.items()}
+    facts = {
+        service: [[day.isoformat(), count, 1] for day, count in rows] for service, rows in by_service.items()
+    }
     attributes: dict[str, Any] = {
         "state": "subscribed" if plan else "trial",
         "plan": plan,
@@ -115,7 +131,9 @@ def an_account(
             email=f"customer{number}@example.com",
             **attributes | values,
         ),
-        DirectoryEntry(keys.node(distributor), keys.directory(account_id), account_id=account_id, partner_id=partner),
+        DirectoryEntry(
+            keys.node(distributor), keys.directory(account_id), account_id=account_id, partner_id=partner
+        ),
         AccountPath(*keys.account_path(account_id), path=str(node)),
         Usage(keys.node(node), keys.USAGE, facts=facts, entities_from_on=date(2022, 1, 1)),
     ]
@@ -165,7 +183,9 @@ def outcomes(bill: Bill) -> dict[str, str]:
 
 def outbox(node: Node, queue: str) -> list[Any]:
     """The bodies of all messages for a queue that were ever written beside a change."""
-    return [each.body for each in query(OutboxMessage, keys.node(node), keys.outbox("")) if each.queue == queue]
+    return [
+        each.body for each in query(OutboxMessage, keys.node(node), keys.outbox("")) if each.queue == queue
+    ]
 
 
 @dataclass(frozen=True)
@@ -173,21 +193,28 @@ class Books:
     """What a distributor's books say, without when it was written: two runs of the same month must agree on it."""
 
     bills: list[tuple[Any, ...]]
-    lines: list[list[Line]]
-    outcomes: list[dict[str, str]]
+    parts: list[list[tuple[Any, Any]]]
     balances: dict[str, int]
+    documents: int
 
 
 def read_books(distributor: Node) -> Books:
     found = bills(distributor)
     return Books(
         bills=[
-            (bill.sk, bill.state, bill.reference, int(bill.net_minor), int(bill.tax_minor), int(bill.total_minor))
+            (
+                bill.sk,
+                bill.state,
+                bill.reference,
+                int(bill.net_minor),
+                int(bill.tax_minor),
+                int(bill.total_minor),
+            )
             for bill in found
         ],
-        lines=[lines(bill) for bill in found],
-        outcomes=[outcomes(bill) for bill in found],
+        parts=[[(part.roster, part.lines) for part in list_parts(EVERYTHING, bill)] for bill in found],
         balances=balances(distributor),
+        documents=len(outbox(distributor, "Documents")),
     )
 
 
@@ -221,9 +248,16 @@ def check_books(*distributors: Node) -> None:
 
 def _check_issued(distributor: Node, bill: Bill) -> None:
     sums = total(lines(bill), bill.currency, tax_of(bill))
-    assert (sums.net.minor, sums.tax.minor, sums.gross.minor) == (bill.net_minor, bill.tax_minor, bill.total_minor)
+    assert (sums.net.minor, sums.tax.minor, sums.gross.minor) == (
+        bill.net_minor,
+        bill.tax_minor,
+        bill.total_minor,
+    )
     assert sums.gross.minor > 0
-    for key in ((keys.node(distributor), keys.reference(bill.reference)), keys.reference_path(bill.reference)):
+    for key in (
+        (keys.node(distributor), keys.reference(bill.reference)),
+        keys.reference_path(bill.reference),
+    ):
         reference = find(BillReference, *key)
         assert reference is not None
         assert (reference.distributor_id, reference.bill_sk) == (distributor.distributor, bill.sk)

@@ -31,13 +31,21 @@ def event(account: Node, what: str, occurred_at: str, **more: Any) -> dict[str, 
 
 def entity(entity_id: str = "m1", **differing: Any) -> dict[str, Any]:
     """A licensed mailbox with 1,000 bytes."""
-    usual = {"name": f"Mailbox {entity_id}", "kind": "mailbox", "status": "active", "licensed": True, "bytes": 1000}
+    usual = {
+        "name": f"Mailbox {entity_id}",
+        "kind": "mailbox",
+        "status": "active",
+        "licensed": True,
+        "bytes": 1000,
+    }
     return {"entity_id": entity_id, **usual, **differing}
 
 
 def changed(account: Node, task_id: str, occurred_at: str, *entities: dict[str, Any]) -> dict[str, Any]:
     """Entities as they are from that instant on; one mailbox, if none are given."""
-    return event(account, "entities.changed", occurred_at, task_id=task_id, entities=list(entities or (entity(),)))
+    return event(
+        account, "entities.changed", occurred_at, task_id=task_id, entities=list(entities or (entity(),))
+    )
 
 
 def backup(account: Node, task_id: str, at: str, **differing: Any) -> dict[str, Any]:

@@ -14,12 +14,14 @@ from portal.billing.rating import Line
 from portal.billing.records import Bill, BillPart, BillReference, Usage
 from portal.distributors.records import Distributor, schedule
 from portal.identity.records import User
+from portal.operators.records import Parked
 from portal.partners.records import Partner
 from portal.permissions import Permission
+from portal.reports.records import requested
 from portal.scope import Caller
 from portal.table import Item, Put, stage
 from portal.tasks.records import Entity, Task
-from portal.tree import DIRECT, Node
+from portal.tree import DIRECT, VENDOR, Node
 from tests.world import administrator
 
 
@@ -36,6 +38,10 @@ class Tree:
     task_id: str
     reference: str
     """Of an issued bill."""
+    report_id: str
+    """Of a waiting report that the distributor's administrator asked for."""
+    parked_id: str
+    """Of another bill, which waits for an operator."""
     users: dict[Node, Caller]
     """An administrator of each portal."""
 
@@ -80,7 +86,19 @@ def plant(at: datetime, name: str = "north") -> Tree:
     )
     users = {node: administrator(node) for node in (distributor, partner, account, direct)}
     store(*(a_user(caller, at) for caller in users.values()))
-    return Tree(distributor, partner, account, direct, f"tsk_{name}", reference, users)
+    report = requested(users[distributor], {"filters": {}}, "link", at)
+    store(report, *parked_records(distributor, f"prk_{name}", at))
+    return Tree(
+        distributor,
+        partner,
+        account,
+        direct,
+        f"tsk_{name}",
+        reference,
+        report.report_id,
+        f"prk_{name}",
+        users,
+    )
 
 
 def partner_records(node: Node, name: str, at: datetime) -> list[Item]:
@@ -188,6 +206,40 @@ def bill_records(account: Node, reference: str, at: datetime) -> list[Item]:
         ),
         BillReference(keys.node(distributor), keys.reference(reference), **where),
         BillReference(*keys.reference_path(reference), **where),
+    ]
+
+
+def parked_records(distributor: Node, parked_id: str, at: datetime) -> list[Item]:
+    """A bill of the month before last that a guard rail stopped."""
+    end = (at.date().replace(day=1) - timedelta(days=1)).replace(day=1)
+    sk = keys.bill(end, "monthly", "invoice")
+    return [
+        Bill(
+            keys.node(distributor),
+            sk,
+            bill_kind="monthly",
+            bill_method="invoice",
+            state="parked",
+            period_start_on=end - timedelta(days=30),
+            period_end_on=end,
+            currency="USD",
+            payer={"name": "North", "email": "office@north.example.com", "country": "LU"},
+            prices={},
+            tax_rate=Decimal("0.17"),
+            roster_complete=True,
+            parked_because=["too high"],
+            created_at=at,
+        ),
+        Parked(
+            keys.node(VENDOR),
+            keys.parked(parked_id),
+            parked_id=parked_id,
+            distributor_id=distributor.distributor,
+            bill_sk=sk,
+            reasons=["too high"],
+            state="waiting",
+            created_at=at,
+        ),
     ]
 
 

@@ -9,7 +9,6 @@ from portal.accounts.records import get_account
 from portal.accounts.rules import account_status
 from portal.billing import outlook, prices, views
 from portal.billing.standing import load_open_lines, load_standings
-from portal.distributors.records import get_distributor
 from portal.operation import DISTRIBUTORS, Call, operation
 from portal.partners.records import find_partners_at
 from portal.permissions import Permission
@@ -22,11 +21,8 @@ def handler(call: Call) -> views.AccountBilling:
     standing = load_standings(call.scope, portal, [account], today)[account.account_id]
     open_lines = load_open_lines(call.scope, portal, today, only=account.account_id.__eq__, with_lines=True)
     partner = find_partners_at(call.scope, [account.node.partner_node]).get(account.node.partner_node)
-    books, payment_day = (
-        prices.books(call.scope, portal),
-        get_distributor(call.scope, portal.distributor).payment_day,
-    )
-    outlooks = outlook.load_account_outlooks(call.scope, [account], books, int(payment_day), call.now)
+    books = prices.books(call.scope, portal)
+    outlooks = outlook.load_account_outlooks(call.scope, portal, [account], books, call.now)
     return views.account_billing(
         Listed(account, account_status(account, call.now), standing),
         standing,

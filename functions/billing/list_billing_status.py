@@ -8,7 +8,6 @@ from portal.accounts import listing
 from portal.accounts.records import list_all_accounts
 from portal.billing import outlook, prices, status_list, views
 from portal.billing.standing import load_standings
-from portal.distributors.records import get_distributor
 from portal.operation import DISTRIBUTORS, Call, operation
 from portal.paging import Page
 from portal.partners.records import find_partners_at
@@ -35,10 +34,7 @@ def handler(call: Call, query: status_list.StatusQuery) -> Page[views.StatusRow]
     on_page = {row.account_id for row in page.items}
     shown = [account for account in accounts if account.account_id in on_page]
     partners = find_partners_at(call.scope, (account.node.partner_node for account in shown))
-    books, payment_day = (
-        prices.books(call.scope, portal),
-        get_distributor(call.scope, portal.distributor).payment_day,
-    )
-    outlooks = outlook.load_account_outlooks(call.scope, shown, books, int(payment_day), call.now)
+    books = prices.books(call.scope, portal)
+    outlooks = outlook.load_account_outlooks(call.scope, portal, shown, books, call.now)
     names = {partner.partner_id: partner.name for partner in partners.values()}
     return views.completed(page, names, outlooks)

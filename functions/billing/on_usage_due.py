@@ -1,4 +1,4 @@
-"""Queue Usage
+"""Queue: Usage
 
 Counts one distributor's accounts for the days that have ended, as far as the engine's events have touched
 them since the last time, and deletes what deleted tasks have left. Goes on in a new message when time runs

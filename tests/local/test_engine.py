@@ -77,12 +77,16 @@ def shown(world: World, tree: Tree, task_id: str) -> Any:
 
 def entities(world: World, tree: Tree, task_id: str) -> list[dict[str, Any]]:
     path = {"account_id": tree.account.account, "task_id": task_id}
-    listed = world.call("tasks.list_task_entities", tree.users[tree.account], path=path, query={"limit": "100"})
+    listed = world.call(
+        "tasks.list_task_entities", tree.users[tree.account], path=path, query={"limit": "100"}
+    )
     items: list[dict[str, Any]] = listed.json["items"]
     return items
 
 
-def test_activating_a_task_leads_to_entities_a_run_and_a_size(world: World, tree: Tree, engine: Engine) -> None:
+def test_activating_a_task_leads_to_entities_a_run_and_a_size(
+    world: World, tree: Tree, engine: Engine
+) -> None:
     task_id = a_backup_task(world, tree.account)
     assert play(world, engine) == 1
     task, found = shown(world, tree, task_id), entities(world, tree, task_id)
@@ -145,7 +149,9 @@ def test_a_removed_accounts_purge_is_confirmed(world: World, tree: Tree, engine:
     assert engine.back_up_what_is_due() == 0
 
 
-def test_what_could_not_be_reported_is_done_again(world: World, tree: Tree, engine: Engine, line: Line) -> None:
+def test_what_could_not_be_reported_is_done_again(
+    world: World, tree: Tree, engine: Engine, line: Line
+) -> None:
     task_id = a_backup_task(world, tree.account)
     line.cut = True
     with pytest.raises(Refused):
@@ -157,7 +163,9 @@ def test_what_could_not_be_reported_is_done_again(world: World, tree: Tree, engi
     assert shown(world, tree, task_id)["entity_count"] > 0
 
 
-def test_a_stale_or_repeated_command_is_not_carried_out(world: World, tree: Tree, engine: Engine, line: Line) -> None:
+def test_a_stale_or_repeated_command_is_not_carried_out(
+    world: World, tree: Tree, engine: Engine, line: Line
+) -> None:
     task_id = a_backup_task(world, tree.account)
     path, body = {"account_id": tree.account.account}, {"task_ids": [task_id]}
     world.call("tasks.pause_tasks", tree.users[tree.account], path=path, body=body)

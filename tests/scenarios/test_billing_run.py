@@ -125,7 +125,9 @@ def test_days_before_subscribing_and_from_removal_on_are_not_billed(world: World
             *an_account(north, 1, subscribed_on=date(2023, 1, 17)),
             *an_account(north, 2, state="removal_pending", ended_on=date(2023, 1, 3)),
             *an_account(north, 3, state="removal_pending", ended_on=date(2022, 12, 24)),
-            *an_account(north, 4, state="removal_pending", subscribed_on=date(2023, 1, 2), ended_on=date(2023, 1, 2)),
+            *an_account(
+                north, 4, state="removal_pending", subscribed_on=date(2023, 1, 2), ended_on=date(2023, 1, 2)
+            ),
             *an_account(north, 5, subscribed_on=date(2023, 1, 24)),
         ]
     )
@@ -305,7 +307,9 @@ def test_a_late_run_catches_up_to_two_periods(world: World, days: int, issued: i
     check_books(north)
 
 
-def test_a_run_that_is_three_periods_late_charges_nothing_until_an_operator_releases_them(world: World) -> None:
+def test_a_run_that_is_three_periods_late_charges_nothing_until_an_operator_releases_them(
+    world: World,
+) -> None:
     north = a_payer(CREATED)
     store(an_account(north))
     world.now = PAYMENT_DAY + timedelta(days=70)
@@ -347,7 +351,11 @@ def test_many_periods_are_released_one_at_a_time(world: World) -> None:
 
 def test_a_run_goes_on_where_time_ran_short(world: World) -> None:
     north = a_payer(CREATED)
-    store(record for number in range(250) for record in an_account(north, number, first_billed_on=date(2022, 7, 1)))
+    store(
+        record
+        for number in range(250)
+        for record in an_account(north, number, first_billed_on=date(2022, 7, 1))
+    )
     world.now = PAYMENT_DAY
     world.context = Context(milliseconds=1_000)
 
@@ -380,7 +388,9 @@ def test_readers_never_see_half_a_bill(world: World) -> None:
     check_books(north)
 
 
-def test_billing_an_account_costs_less_than_a_unit_to_write_and_about_two_to_read(world: World, harness: Harness) -> None:
+def test_billing_an_account_costs_less_than_a_unit_to_write_and_about_two_to_read(
+    world: World, harness: Harness
+) -> None:
     north = a_payer(CREATED)
     long_ago = {"first_billed_on": date(2022, 7, 1)}
     store(record for number in range(300) for record in an_account(north, number, **long_ago))
@@ -406,13 +416,21 @@ def test_a_bill_far_above_the_last_three_waits_for_an_operator(world: World) -> 
 
     [parked] = waiting(world)
     assert parked["reasons"] == ["far_above_recent_bills"]
-    assert (parked["amount"]["amount"], parked["kind"], parked["bill_state"]) == ("23.17", "monthly", "parked")
+    assert (parked["amount"]["amount"], parked["kind"], parked["bill_state"]) == (
+        "23.17",
+        "monthly",
+        "parked",
+    )
     assert [bill.state for bill in bills(north)] == ["issued"] * 3 + ["parked"]
     check_books(north)
 
     released = release(world, parked["parked_id"])
 
-    assert (released["state"], released["bill_state"], released["reference"]) == ("released", "issued", "10004")
+    assert (released["state"], released["bill_state"], released["reference"]) == (
+        "released",
+        "issued",
+        "10004",
+    )
     assert released["released_by"] == OPERATOR.email
     check_books(north)
 
@@ -420,7 +438,9 @@ def test_a_bill_far_above_the_last_three_waits_for_an_operator(world: World) -> 
 def test_a_service_without_a_price_stops_the_bill_until_it_has_one(world: World) -> None:
     north = a_payer(CREATED)
     since = date(2023, 1, 1)
-    store([*an_account(north, 1), *an_account(north, 2, counts={EXCHANGE: [(since, 1)], DROPBOX: [(since, 2)]})])
+    store(
+        [*an_account(north, 1), *an_account(north, 2, counts={EXCHANGE: [(since, 1)], DROPBOX: [(since, 2)]})]
+    )
     world.now = PAYMENT_DAY
     run_month(world)
 
@@ -433,7 +453,11 @@ def test_a_service_without_a_price_stops_the_bill_until_it_has_one(world: World)
     [parked_again] = waiting(world)
     assert parked_again["parked_id"] != parked["parked_id"]
 
-    with_dropbox = {**PRICES["services"], EXCHANGE: {"monthly": "9.00", "annual": "9.00"}, DROPBOX: {"monthly": "1.00", "annual": "10.00"}}
+    with_dropbox = {
+        **PRICES["services"],
+        EXCHANGE: {"monthly": "9.00", "annual": "9.00"},
+        DROPBOX: {"monthly": "1.00", "annual": "10.00"},
+    }
     store([priced(north, PAYMENT_DAY.date(), {**PRICES, "services": with_dropbox})])
     release(world, parked_again["parked_id"])
 

@@ -1,4 +1,5 @@
-"""Engine events and the usage snapshot when anything fails, arrives twice or comes at once: the same counts and sizes."""
+"""Engine events and the usage snapshot when anything fails, arrives twice or comes at once: the same counts
+and sizes."""
 
 import random
 from collections.abc import Callable
@@ -53,8 +54,22 @@ def left_of(node: Node, task_id: str) -> Any:
     ]
     runs = [run.run_id for run in list_runs(EVERYTHING, node, task_id)]
     usage = read(Usage, node, keys.USAGE)
-    sizes = (account.size_bytes, account.backup_status, task.size_bytes, task.entity_count, task.billable_count)
-    return entities, runs, sizes, task.run_count, task.last_run_id, usage.unsettled_from_on, usage.entities_from_on
+    sizes = (
+        account.size_bytes,
+        account.backup_status,
+        task.size_bytes,
+        task.entity_count,
+        task.billable_count,
+    )
+    return (
+        entities,
+        runs,
+        sizes,
+        task.run_count,
+        task.last_run_id,
+        usage.unsettled_from_on,
+        usage.entities_from_on,
+    )
 
 
 def some_events(node: Node, task_id: str) -> list[dict[str, Any]]:
@@ -72,12 +87,13 @@ def send(world: World, events: list[dict[str, Any]]) -> Callable[[], Any]:
 
 @pytest.mark.money
 def test_events_survive_every_fault(harness: Harness, world: World, tree: Tree) -> None:
-    store(*account_records(tree.partner.child("acc_2"), "Second", NOON), a_task(tree.partner.child("acc_2"), "tsk_2", NOON))
-    events = some_events(tree.account, tree.task_id) + some_events(tree.partner.child("acc_2"), "tsk_2")
+    second = tree.partner.child("acc_2")
+    store(*account_records(second, "Second", NOON), a_task(second, "tsk_2", NOON))
+    events = some_events(tree.account, tree.task_id) + some_events(second, "tsk_2")
     action = send(world, events)
     start = harness.snapshot()
     action()
-    expected = left_of(tree.account, tree.task_id), left_of(tree.partner.child("acc_2"), "tsk_2")
+    expected = left_of(tree.account, tree.task_id), left_of(second, "tsk_2")
     harness.restore(start)
     runs = 0
     for run in harness.sweep(action):
@@ -85,7 +101,7 @@ def test_events_survive_every_fault(harness: Harness, world: World, tree: Tree) 
             struck = harness.snapshot()
             world.advance(**later)
             assert {each["result"] for each in report(world, *events)} <= {"accepted", "duplicate"}
-            left = left_of(tree.account, tree.task_id), left_of(tree.partner.child("acc_2"), "tsk_2")
+            left = left_of(tree.account, tree.task_id), left_of(second, "tsk_2")
             assert left == expected, f"{run}, sent again after {later}"
             harness.restore(struck)
             runs += 1
@@ -150,7 +166,9 @@ def test_events_during_a_snapshot_are_counted_now_or_next_time(
 ) -> None:
     report(world, changed(tree.account, tree.task_id, on(6), entity("m1"), entity("m2")))
     world.now = datetime(2023, 1, 12, 0, 20, tzinfo=UTC)
-    late = changed(tree.account, tree.task_id, on(7), entity("m2", status="inactive"), entity("m3"), entity("m4"))
+    late = changed(
+        tree.account, tree.task_id, on(7), entity("m2", status="inactive"), entity("m3"), entity("m4")
+    )
     start = harness.snapshot()
     for seed in range(30):
         harness.restore(start)

@@ -377,7 +377,8 @@ class _Repeat:
         key = call.headers.get("idempotency-key")
         if not key or event.get("httpMethod") != "POST" or call.caller.kind != "user":
             return None
-        if call.declaration.answer and issubclass(call.declaration.answer, SecretAnswer):
+        answer = call.declaration.answer
+        if call.declaration.open_because or (answer and issubclass(answer, SecretAnswer)):
             return None
         if len(key) > 255:
             raise Invalid(errors=(FieldError("Idempotency-Key", "At most 255 characters."),))

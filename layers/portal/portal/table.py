@@ -267,7 +267,19 @@ class Check:
     record: Item
 
 
-Write = Put | Update | Delete | Check
+@dataclass(frozen=True, slots=True)
+class Add:
+    """A number added to an attribute of a record as it is by then, as long as it is there: for counts.
+
+    Those who add at the same time do not outrun each other; whoever read the record before is outrun.
+    """
+
+    record: Item
+    attribute: str
+    number: int
+
+
+Write = Put | Update | Delete | Check | Add
 
 
 class Contended(Exception):
@@ -279,6 +291,8 @@ def stage(write: Write) -> Write:
     if isinstance(write, Update):
         for name, value in write.change.items():
             setattr(write.record, name, value)
+    if isinstance(write, Add):
+        setattr(write.record, write.attribute, getattr(write.record, write.attribute) + write.number)
     if isinstance(write, Put | Update):
         write.record.index()
     return write
@@ -291,11 +305,11 @@ def write(staged: Sequence[Write]) -> None:
         Contended: a record is no longer as it was read, or another transaction holds it.
         PortalError: a record to be put exists already: its `taken` error.
     """
-    order = (Check, Delete, Put, Update)
+    order = (Check, Delete, Put, Update, Add)
     ordered = sorted(staged, key=lambda each: order.index(type(each)))
     if len(ordered) > MOST_WRITES:
         raise ValueError(f"{len(ordered)} writes do not fit into one transaction")
-    if len(ordered) == 1 and not isinstance(ordered[0], Check):
+    if len(ordered) == 1 and not isinstance(ordered[0], Check | Add):
         return _write_one(ordered[0])
     if not ordered:
         return
@@ -306,16 +320,23 @@ def write(staged: Sequence[Write]) -> None:
                     transaction.condition_check(Item, each.record.pk, each.record.sk, _unchanged(each.record))
                 elif isinstance(each, Delete):
                     transaction.delete(each.record)
+                elif isinstance(each, Add):
+                    added = getattr(type(each.record), each.attribute).add(each.number)
+                    there = Item.pk.exists()
+                    transaction.update(each.record, [added], there, add_version_condition=False)
                 else:
                     transaction.save(each.record)
     except TransactWriteError as error:
-        reasons = error.cancellation_reasons
-        for each, reason in zip(ordered, reasons, strict=False):
-            if reason and reason.code == "ConditionalCheckFailed" and isinstance(each, Put):
-                raise each.taken from error
-        codes = {reason.code for reason in reasons if reason}
-        if codes & {"ConditionalCheckFailed", "TransactionConflict"} or error.cause_response_code == "TransactionInProgressException":
+        if error.cause_response_code == "TransactionInProgressException":
             raise Contended from error
+        refused = [(each, reason.code) for each, reason in zip(ordered, error.cancellation_reasons, strict=False) if reason]
+        # Whoever was outrun decides anew: what the other did may be the very reason why a record exists already.
+        for each, code in refused:
+            if code == "TransactionConflict" or (code == "ConditionalCheckFailed" and not isinstance(each, Put)):
+                raise Contended from error
+        for each, code in refused:
+            if code == "ConditionalCheckFailed" and isinstance(each, Put):
+                raise each.taken from error
         raise
 
 

@@ -2,6 +2,9 @@ from datetime import date
 
 import pytest
 
+from portal import keys
+from portal.journal import AuditEntry
+from portal.table import query
 from tests import books
 from tests.world import OPERATOR, World, administrator
 
@@ -13,6 +16,8 @@ def test_the_first_choice_holds_and_is_audited(world: World, method: str) -> Non
     answer = world.call("billing.choose_billing_method", administrator(distributor), body={"method": method})
     assert (answer.status, answer.json["method"]) == (200, method)
     assert world.call("billing.get_billing_method", administrator(distributor)).json["method"] == method
+    (entry,) = query(AuditEntry, keys.node(distributor), "AUDIT#")
+    assert entry.description == f"Chose to pay by {method.replace('_', ' ')}"
 
 
 @pytest.mark.parametrize("again", ["credit_card", "invoice"])

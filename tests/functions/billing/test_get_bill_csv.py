@@ -37,7 +37,10 @@ def test_it_holds_a_row_for_each_line_under_the_names_of_that_time(world: World,
     assert (answer.status, answer.headers["Location"]) == (302, answer.json["url"])
     text = files.read("bills/dst_north/10001.csv").decode("utf-8-sig")
     shown = [
-        [row[name] for name in ("Partner", "Partner ID", "Account", "Service", "Quantity", "Amount", "Currency")]
+        [
+            row[name]
+            for name in ("Partner", "Partner ID", "Account", "Service", "Quantity", "Amount", "Currency")
+        ]
         for row in csv.DictReader(io.StringIO(text, newline=""))
     ]
     assert shown == [

@@ -1,4 +1,4 @@
-from datetime import date, datetime, UTC
+from datetime import UTC, date, datetime
 from typing import Any
 
 from portal.tree import Node
@@ -26,12 +26,24 @@ def billed(world: World) -> Node:
 
 def test_it_shows_what_is_owed_on_which_bills_and_what_comes_next(world: World) -> None:
     shown = summary(world, billed(world))
-    assert (shown["billing_status"], shown["subscription"], shown["subscribed_on"]) == ("due", "monthly", "2022-06-01")
-    assert (shown["renewal_date"], shown["amount_due"]["amount"], shown["last_paid"]) == ("2023-02-01", "8.42", None)
+    assert (shown["billing_status"], shown["subscription"], shown["subscribed_on"]) == (
+        "due",
+        "monthly",
+        "2022-06-01",
+    )
+    assert (shown["renewal_date"], shown["amount_due"]["amount"], shown["last_paid"]) == (
+        "2023-02-01",
+        "8.42",
+        None,
+    )
     assert shown["next_payment_forecast"]["amount"] == "7.20"
     (bill,) = shown["open_bills"]
     assert (bill["reference"], bill["kind"], bill["state"]) == ("10001", "monthly", "issued")
-    assert (bill["issue_date"], bill["due_date"], bill["owed"]["amount"]) == ("2023-01-24", "2023-02-23", "8.42")
+    assert (bill["issue_date"], bill["due_date"], bill["owed"]["amount"]) == (
+        "2023-01-24",
+        "2023-02-23",
+        "8.42",
+    )
     (line,) = bill["lines"]
     assert (line["service"], line["quantity"], line["amount"]["amount"]) == (books.EXCHANGE, "4", "7.20")
     assert (line["unit_price"]["amount"], line["discount"], line["days"]) == ("3.00", "0.4", 31)
@@ -40,8 +52,18 @@ def test_it_shows_what_is_owed_on_which_bills_and_what_comes_next(world: World) 
 def test_it_shows_what_each_service_costs(world: World) -> None:
     shown = summary(world, billed(world))
     assert shown["prices"] == [
-        {"service": service, "monthly": monthly, "annual": annual, "discount": "0.4", "currency": "USD", "has_tiers": False}
-        for service, monthly, annual in ((books.EXCHANGE, "3.00", "30.00"), (books.SALESFORCE, "2.05", "20.50"))
+        {
+            "service": service,
+            "monthly": monthly,
+            "annual": annual,
+            "discount": "0.4",
+            "currency": "USD",
+            "has_tiers": False,
+        }
+        for service, monthly, annual in (
+            (books.EXCHANGE, "3.00", "30.00"),
+            (books.SALESFORCE, "2.05", "20.50"),
+        )
     ]
 
 
@@ -58,7 +80,10 @@ def test_a_part_that_is_paid_is_taken_off_each_account_and_the_rest_adds_up(worl
 def test_a_paid_bill_shows_as_last_paid(world: World) -> None:
     distributor = billed(world)
     transfer = {"amount": "10.53", "currency": "USD", "received_on": "2023-01-24"}
-    assert world.call("operators.record_payment", OPERATOR, path={"reference": "10001"}, body=transfer).status == 201
+    assert (
+        world.call("operators.record_payment", OPERATOR, path={"reference": "10001"}, body=transfer).status
+        == 201
+    )
     books_of = summary(world, distributor, 2)
     assert (books_of["amount_due"], books_of["open_bills"]) == (None, [])
     assert books_of["last_paid"]["amount"] == "2.11"
@@ -69,7 +94,11 @@ def test_an_annual_account_shows_its_invoice_with_its_line(world: World) -> None
     books.store(books.an_account(distributor, counts=10, plan="annual", subscribed_on=date(2023, 1, 9)))
     books.run_year(world)
     shown = summary(world, distributor)
-    assert (shown["subscription"], shown["renewal_date"], shown["billing_status"]) == ("annual", "2024-01-09", "due")
+    assert (shown["subscription"], shown["renewal_date"], shown["billing_status"]) == (
+        "annual",
+        "2024-01-09",
+        "due",
+    )
     assert [line["kind"] for bill in shown["open_bills"] for line in bill["lines"]] == ["annual"]
     assert (shown["amount_due"]["amount"], shown["next_payment_forecast"]["amount"]) == ("210.60", "180.00")
     assert shown["next_payment_forecast"]["method"] == "renewal"

@@ -27,7 +27,11 @@ def test_flat_usage_forecasts_the_very_bill_that_is_then_issued(world: World) ->
     books.store(books.an_account(distributor, 1, counts=98))
     books.store(books.an_account(distributor, 2, counts=3, subscribed_on=date(2023, 1, 5)))
     shown = forecast(world, distributor)
-    assert (shown["period_start"], shown["period_end"], shown["method"]) == ("2022-12-24", "2023-01-24", "trend")
+    assert (shown["period_start"], shown["period_end"], shown["method"]) == (
+        "2022-12-24",
+        "2023-01-24",
+        "trend",
+    )
     # 176.40, and 3.31: 5.40 for 19 of 31 days
     assert amounts(shown) == ("179.71", "30.55", "210.26", "210.26", "210.26")
     assert (shown["tax_name"], shown["lines_per"], shown["accounts_without_price"]) == ("VAT", "account", [])
@@ -102,7 +106,11 @@ def test_it_is_of_the_accounts_the_user_may_access_and_for_distributors_only(wor
         limited=True,
     )
     assert forecast(world, distributor, limited)["net"]["amount"] == "3.60"
-    for caller in (OPERATOR, administrator(distributor.child("prt_1")), administrator(books.node_of(distributor))):
+    for caller in (
+        OPERATOR,
+        administrator(distributor.child("prt_1")),
+        administrator(books.node_of(distributor)),
+    ):
         assert world.call("billing.get_forecast", caller).code == "not_permitted"
 
 

@@ -31,5 +31,9 @@ def test_without_prices_there_are_none(world: World) -> None:
 
 def test_nobody_else_sees_them(world: World) -> None:
     distributor = books.a_payer(date(2022, 12, 24))
-    for caller in (OPERATOR, administrator(distributor.child("prt_1")), administrator(books.node_of(distributor))):
+    for caller in (
+        OPERATOR,
+        administrator(distributor.child("prt_1")),
+        administrator(books.node_of(distributor)),
+    ):
         assert world.call("billing.get_prices", caller).code == "not_permitted"

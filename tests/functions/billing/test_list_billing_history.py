@@ -13,7 +13,7 @@ from tests.world import OPERATOR, World, administrator
 
 @pytest.fixture
 def north(world: World) -> Node:
-    """An annual invoice of 10 January 2023 over 21.06, and consolidated bills of January and February over 8.42."""
+    """An annual invoice of January 2023 over 21.06, and consolidated bills of two months over 8.42."""
     distributor = books.a_payer(date(2022, 12, 24))
     books.store(books.an_account(distributor, 1, counts=4))
     books.store(books.an_account(distributor, 2, counts=1, plan="annual", subscribed_on=date(2023, 1, 9)))
@@ -25,7 +25,9 @@ def north(world: World) -> Node:
 
 
 def history(world: World, distributor: Node, as_: Caller | None = None, **query: str) -> list[dict[str, Any]]:
-    answer = world.call("billing.list_billing_history", as_ or administrator(distributor), query=query or None)
+    answer = world.call(
+        "billing.list_billing_history", as_ or administrator(distributor), query=query or None
+    )
     assert answer.status == 200, answer.text
     listed: list[dict[str, Any]] = answer.json["items"]
     return listed
@@ -33,7 +35,14 @@ def history(world: World, distributor: Node, as_: Caller | None = None, **query:
 
 def test_the_latest_bill_comes_first(world: World, north: Node) -> None:
     shown = [
-        (row["reference"], row["account_name"], row["issue_date"], row["due_date"], row["amount"]["amount"], row["state"])
+        (
+            row["reference"],
+            row["account_name"],
+            row["issue_date"],
+            row["due_date"],
+            row["amount"]["amount"],
+            row["state"],
+        )
         for row in history(world, north)
     ]
     assert shown == [
@@ -64,7 +73,10 @@ def test_filters_and_sorting(world: World, north: Node, query: dict[str, str], r
 
 def test_a_paid_bill_says_so(world: World, north: Node) -> None:
     transfer = {"amount": "8.42", "currency": "USD", "received_on": "2023-02-24"}
-    assert world.call("operators.record_payment", OPERATOR, path={"reference": "10002"}, body=transfer).status == 201
+    assert (
+        world.call("operators.record_payment", OPERATOR, path={"reference": "10002"}, body=transfer).status
+        == 201
+    )
     (row,) = history(world, north, state="paid")
     assert (row["reference"], row["outstanding"]["amount"], row["paid_on"]) == ("10002", "0.00", "2023-02-24")
 
@@ -81,7 +93,12 @@ def test_drafts_and_parked_bills_are_not_in_it(world: World) -> None:
 def test_who_may_not_see_all_accounts_sees_no_consolidated_bill(world: World, north: Node) -> None:
     books.store(access_parts(north, "usr_limited", ["acc_000002"]))
     limited = Caller(
-        kind="user", user_id="usr_limited", home=north, portal=north, permissions=HELD_ON[Tier.DISTRIBUTOR], limited=True
+        kind="user",
+        user_id="usr_limited",
+        home=north,
+        portal=north,
+        permissions=HELD_ON[Tier.DISTRIBUTOR],
+        limited=True,
     )
     assert [row["reference"] for row in history(world, north, limited)] == ["10001"]
     for name in ("pdf", "csv"):

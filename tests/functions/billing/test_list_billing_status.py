@@ -43,7 +43,7 @@ def of(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def unpaid_since(world: World, begin: date, months: int) -> Node:
-    """A distributor that has paid none of its bills at 2.00 a seat; from 24 January 2023 on a seat is 1.80."""
+    """Who has paid none of its bills at 2.00 a seat; from 24 January 2023 on a seat is 1.80."""
     world.now = books.midnight(begin)
     distributor = books.a_payer(begin, prices=TWO_A_SEAT)
     books.store(named("Moby Dick", distributor, 1, counts=4, subscribed_on=begin))
@@ -73,7 +73,15 @@ def test_a_year_of_unpaid_bills_is_due_with_its_tax_and_the_next_one_is_forecast
     books.store(named("Alex Douglas", north, 3, counts=98, subscribed_on=since))
     books.store(named("Bob Smith", north, 4, counts={}, subscribed_on=since))
     books.store(
-        named("Agata Brown", north, 5, counts=65, plan="annual", subscribed_on=date(2022, 8, 17), state="subscribed")
+        named(
+            "Agata Brown",
+            north,
+            5,
+            counts=65,
+            plan="annual",
+            subscribed_on=date(2022, 8, 17),
+            state="subscribed",
+        )
     )
     assert [of(row) for row in rows(world, north)] == [
         ("Agata Brown", "none", "annual", "2023-08-17", None, "1326.00"),
@@ -90,7 +98,9 @@ def test_a_forecast_says_its_method_its_range_and_when_it_is_billed(world: World
     assert (moby["billed_on"], moby["currency"], moby["minor"]) == ("2023-02-24", "USD", 720)
 
 
-def test_an_account_whose_service_has_no_price_has_no_forecast_and_harms_nobody(world: World, north: Node) -> None:
+def test_an_account_whose_service_has_no_price_has_no_forecast_and_harms_nobody(
+    world: World, north: Node
+) -> None:
     books.store(named("Unpriced", north, 3, counts={SALESFORCE: [(date(2023, 1, 1), 5)]}))
     shown = {row["account_name"]: row["next_payment_forecast"] for row in rows(world, north)}
     assert shown["Unpriced"] is None
@@ -156,7 +166,12 @@ def test_a_trial_owes_nothing_and_forecasts_what_it_turns_into(world: World, nor
 def test_of_what_a_user_may_not_access_nothing_is_shown(world: World, north: Node) -> None:
     books.store(access_parts(north, "usr_limited", ["acc_000002"]))
     limited = Caller(
-        kind="user", user_id="usr_limited", home=north, portal=north, permissions=HELD_ON[Tier.DISTRIBUTOR], limited=True
+        kind="user",
+        user_id="usr_limited",
+        home=north,
+        portal=north,
+        permissions=HELD_ON[Tier.DISTRIBUTOR],
+        limited=True,
     )
     assert [of(row)[0::4] for row in rows(world, north, limited)] == [("Madame Bovary", "2.34")]
 

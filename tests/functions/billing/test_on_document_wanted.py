@@ -61,6 +61,11 @@ def test_a_bill_that_is_not_issued_is_not_rendered(world: World) -> None:
     books.run_month(world)
     (bill,) = books.bills(distributor)
     message = {"body": f'{{"distributor_id": "dst_north", "bill_sk": "{bill.sk}"}}', "messageId": "m-1"}
-    record = message | {"receiptHandle": "h", "attributes": {}, "messageAttributes": {}, "eventSource": "aws:sqs"}
+    record = message | {
+        "receiptHandle": "h",
+        "attributes": {},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+    }
     answer = world.handler("billing.on_document_wanted")({"Records": [record]}, world.context)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}

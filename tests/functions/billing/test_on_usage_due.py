@@ -51,7 +51,9 @@ def counts(node: Node, first: int, end: int, service: str = MAIL) -> list[Any]:
 def test_the_counts_are_those_of_each_days_end_by_the_time_things_occurred(world: World, tree: Tree) -> None:
     report(
         world,
-        changed(tree.account, tree.task_id, on(7, 23), entity("m1"), entity("m2"), entity("m3", licensed=False)),
+        changed(
+            tree.account, tree.task_id, on(7, 23), entity("m1"), entity("m2"), entity("m3", licensed=False)
+        ),
         changed(tree.account, tree.task_id, on(9, 3), entity("m2", status="inactive")),
         changed(tree.account, tree.task_id, on(9, 4), entity("m2", status="archived")),
         changed(tree.account, tree.task_id, on(10, 11), entity("m1", status="inactive")),
@@ -98,9 +100,10 @@ def test_an_event_later_than_two_periods_counts_from_then_on(world: World, tree:
     report(world, changed(tree.account, tree.task_id, on(9), entity("m2")))
     night(world, 21, month=3)
     days = Period(date(2023, 1, 9), date(2023, 3, 21))
-    assert counts_on(facts.load(usage_of(tree.account).facts)[MAIL], days).index(2) == (
-        date(2023, 3, 20) - timedelta(days=62) - days.start
-    ).days
+    assert (
+        counts_on(facts.load(usage_of(tree.account).facts)[MAIL], days).index(2)
+        == (date(2023, 3, 20) - timedelta(days=62) - days.start).days
+    )
 
 
 def test_a_job_that_was_silent_for_months_counts_every_day(world: World, tree: Tree) -> None:

@@ -9,9 +9,9 @@ import pytest
 from portal import keys
 from portal.accounts.records import Account
 from portal.billing.records import Usage
+from portal.scope import EVERYTHING
 from portal.table import find
 from portal.tasks.records import Entity, Task, list_entities_ever, list_runs
-from portal.scope import EVERYTHING
 from portal.tree import Node
 from tests.engine_events import NOON, backup, changed, entity, event, on, outcomes, report
 from tests.trees import Tree, a_task, account_records, plant, store
@@ -64,7 +64,7 @@ def test_entities_and_a_run_are_shown_with_their_task(world: World, tree: Tree) 
     results = report(
         world,
         changed(tree.account, tree.task_id, on(9), entity("m1", bytes=700), entity("m2", licensed=False)),
-        backup(tree.account, tree.task_id, on(9, 11), run_id="run-1", status="partial", errors=["m2: locked"]),
+        backup(tree.account, tree.task_id, on(9, 11), run_id="run-1", status="partial", errors=["m2"]),
     )
     assert [result["result"] for result in results] == ["accepted", "accepted"]
     assert shown_entities(world, tree) == [
@@ -84,7 +84,7 @@ def test_entities_and_a_run_are_shown_with_their_task(world: World, tree: Tree) 
     assert (account.size_bytes, account.backup_status) == (1700, "partially_failed")
     path = {"account_id": tree.account.account, "task_id": tree.task_id}
     runs = world.call("tasks.list_task_runs", tree.users[tree.account], path=path).json
-    assert (runs["total"], runs["items"][0]["errors"]) == (1, ["m2: locked"])
+    assert (runs["total"], runs["items"][0]["errors"]) == (1, ["m2"])
 
 
 def test_a_repeated_event_changes_nothing(world: World, tree: Tree) -> None:
@@ -131,18 +131,29 @@ def test_the_order_of_arrival_makes_no_difference(world: World, in_one_call: boo
 def _left_of(node: Node, task_id: str) -> str:
     """All that events have left of an account, without its id and how often it was written."""
     left = [*list_entities_ever(EVERYTHING, node), task_of(node, task_id), account_of(node), usage_of(node)]
-    own = {"pk", "version", "account_id", "email", "parent_pk", "parent_sk", "distributor_pk", "distributor_sk"}
+    own = {
+        "pk",
+        "version",
+        "account_id",
+        "email",
+        "parent_pk",
+        "parent_sk",
+        "distributor_pk",
+        "distributor_sk",
+    }
     plain = [
-        {name: str(next(iter(value.values()))) for name, value in record.serialize().items() if name not in own}
+        {
+            name: str(next(iter(value.values())))
+            for name, value in record.serialize().items()
+            if name not in own
+        }
         for record in left
     ]
     return json.dumps(plain, sort_keys=True)
 
 
 def test_an_entity_known_only_to_have_vanished_gets_its_name_later(world: World, tree: Tree) -> None:
-    vanished = event(
-        tree.account, "discovery.completed", on(9), task_id=tree.task_id, vanished=["m1"]
-    )
+    vanished = event(tree.account, "discovery.completed", on(9), task_id=tree.task_id, vanished=["m1"])
     report(world, vanished)
     assert shown_entities(world, tree)[0]["name"] == "m1"
     report(world, changed(tree.account, tree.task_id, on(8)))

@@ -2,9 +2,12 @@ from typing import Any
 
 import pytest
 
-from portal.tree import Node
+from portal import keys
+from portal.operation import IdempotencyRecord
+from portal.table import query
+from portal.tree import VENDOR, Node
 from tests.builders import a_distributor, a_partner, bearer, confirm, sign_in
-from tests.world import Answer, World
+from tests.world import OPERATOR, Answer, World
 
 
 @pytest.fixture
@@ -120,6 +123,16 @@ def test_errors_are_those_of_oauth(world: World) -> None:
         answer = world.call("identity.issue_token", form=form)
         assert (answer.status, answer.json["error"]) == (400, error)
         assert answer.headers["Content-Type"] == "application/json"
+
+
+def test_tokens_are_never_kept_for_a_repeated_request(world: World, tokens: dict[str, Any]) -> None:
+    form = f"grant_type=refresh_token&refresh_token={tokens['refresh_token']}"
+    first, second = (
+        world.call("identity.issue_token", OPERATOR, form=form, headers={"Idempotency-Key": "once"})
+        for _ in range(2)
+    )
+    assert first.json["access_token"] != second.json["access_token"]
+    assert not list(query(IdempotencyRecord, keys.node(VENDOR), "IDEMPOTENCY"))
 
 
 def test_json_is_not_taken(world: World) -> None:

@@ -7,7 +7,7 @@ from portal.identity.records import FailedSignIn, User
 from portal.journal import AuditEntry
 from portal.table import query
 from portal.tree import Node
-from tests.builders import PASSWORD, a_distributor, a_partner, bearer, confirm, sign_in
+from tests.builders import PASSWORD, a_distributor, a_partner, an_account, bearer, confirm, sign_in
 from tests.world import World, administrator
 
 
@@ -75,6 +75,24 @@ def test_nobody_learns_whether_an_address_is_known_confirmed_or_its_portal_remov
     ]
     assert {answer.status for answer in answers} == {401}
     assert len({answer.text for answer in answers}) == 1
+
+
+def test_users_of_an_account_that_is_being_removed_are_out_at_once(world: World) -> None:
+    distributor = a_distributor(world)
+    account = an_account(world, distributor, email="rosy@example.com")
+    confirm(world, "rosy@example.com")
+    token = sign_in(world, "rosy@example.com")["access_token"]
+    assert bearer(world, token).portal == account
+    removed = world.call(
+        "accounts.remove_account",
+        administrator(distributor),
+        path={"account_id": account.account},
+        body={"approve_data_removal": True},
+    )
+    assert removed.status < 300, removed.text
+    assert bearer(world, token).refused == "portal_removed"
+    answer = world.call("identity.sign_in", body={"email": "rosy@example.com", "password": PASSWORD})
+    assert (answer.status, answer.code) == (401, "invalid_credentials")
 
 
 def test_the_same_work_is_done_for_an_address_that_nobody_has(

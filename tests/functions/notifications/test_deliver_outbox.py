@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 
+from portal.change import Change
 from portal.journal import Message, OutboxMessage, written
 from portal.scope import SYSTEM
-from portal.table import Delete, write
+from portal.table import Delete, Update, stage, write
 from portal.tree import Node
 from tests.support.faults import Fault
 from tests.support.harness import Harness
@@ -41,6 +42,15 @@ def test_messages_that_expire_are_not_delivered_again(world: World) -> None:
     world.stream("notifications.deliver_outbox")
     assert bodies(world, "Mail") == [1]
     write([Delete(record)])
+    world.stream("notifications.deliver_outbox")
+    assert bodies(world, "Mail") == []
+
+
+def test_a_message_is_not_delivered_again_when_its_record_is_touched(world: World) -> None:
+    [record] = send(world, ("Mail", {"n": 1}))
+    world.stream("notifications.deliver_outbox")
+    assert bodies(world, "Mail") == [1]
+    write([stage(Update(record, Change(expires_at=record.expires_at + 1)))])
     world.stream("notifications.deliver_outbox")
     assert bodies(world, "Mail") == []
 

@@ -33,7 +33,11 @@ def versions(world: World, distributor: Node) -> dict[str, str]:
 def test_new_prices_are_a_new_version_and_the_one_in_effect_stays(world: World) -> None:
     distributor = books.a_payer(date(2022, 11, 24))
     answer = put(world, distributor, discount="0.25")
-    assert (answer.status, answer.json["effective_on"], answer.json["discount"]) == (200, "2023-02-01", "0.25")
+    assert (answer.status, answer.json["effective_on"], answer.json["discount"]) == (
+        200,
+        "2023-02-01",
+        "0.25",
+    )
     assert versions(world, distributor) == {"2022-11-24": "3.00", "2023-02-01": "4.00"}
 
 

@@ -12,7 +12,7 @@ from portal.subscriptions import actions
 from portal.subscriptions.rules import subscribe
 from portal.table import Update, query, stage, write
 from portal.tree import Node
-from tests.builders import a_distributor, a_partner, an_account, an_email, the_account
+from tests.builders import a_distributor, a_partner, an_account, an_email, deliver_mail, the_account
 from tests.trees import a_task, a_user, store
 from tests.world import World, administrator
 
@@ -186,3 +186,19 @@ def test_who_may_not_see_the_account_is_not_told_of_it(world: World) -> None:
     world.deliver("subscriptions.on_trial_due", {"account": str(account)})
     told = sorted(to for mail in sent(world, "Mail") for to in mail["to"])
     assert told == ["pam@example.com", "rosy@example.com", "sees@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("subscription", "said"),
+    [(ANNUAL, "It is then subscribed to the annual plan."), (None, "its backups stop.")],
+)
+def test_the_mail_says_what_the_trial_will_become(world: World, subscription: Any, said: str) -> None:
+    distributor = a_distributor(world, an_email())
+    an_account(world, distributor, email="rosy@example.com", subscription=subscription)
+    deliver_mail(world)
+    world.advance(days=11)
+    run_trials(world)
+    mail = next(mail for mail in deliver_mail(world) if mail.to == "rosy@example.com")
+    assert mail.subject == "The trial of Rosy White ends soon"
+    assert "ends on 2023-01-24 12:00 UTC." in mail.text
+    assert said in mail.text

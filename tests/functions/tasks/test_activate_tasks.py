@@ -2,9 +2,9 @@ from datetime import timedelta
 
 import pytest
 
+from portal import keys
 from portal.journal import AuditEntry
 from portal.table import query
-from portal import keys
 from tests.builders import a_backup_task, the_account
 from tests.engine_events import NOON, backup, commands, on, report
 from tests.trees import Tree, plant

@@ -53,7 +53,9 @@ def test_a_new_task_is_paused_and_protects_everything_once_a_day(world: World, t
 
 
 def test_every_service_can_be_backed_up(world: World, tree: Tree) -> None:
-    assert [create(world, tree, service=service.value).json["service"] for service in Service] == list(Service)
+    assert [create(world, tree, service=service.value).json["service"] for service in Service] == list(
+        Service
+    )
 
 
 def test_the_task_is_counted_and_the_action_audited(world: World, tree: Tree) -> None:
@@ -138,6 +140,8 @@ def test_an_account_outside_the_callers_tree_does_not_exist(world: World, tree: 
 def test_an_account_being_removed_gets_no_tasks(world: World, tree: Tree) -> None:
     path = {"account_id": "acc_new"}
     body = {"approve_data_removal": True}
-    assert world.call("accounts.remove_account", administrator(tree.partner), path=path, body=body).status < 300
+    assert (
+        world.call("accounts.remove_account", administrator(tree.partner), path=path, body=body).status < 300
+    )
     refused = create(world, tree)
     assert (refused.status, refused.code) == (409, "removal_pending")

@@ -12,7 +12,9 @@ def tree(world: World) -> Tree:
     report(
         world,
         changed(planted.account, planted.task_id + "0", on(9), entity("other")),
-        changed(planted.account, planted.task_id, on(9), *(entity(f"m{number}") for number in (3, 1, 5, 2, 4))),
+        changed(
+            planted.account, planted.task_id, on(9), *(entity(f"m{number}") for number in (3, 1, 5, 2, 4))
+        ),
     )
     return planted
 
@@ -31,4 +33,7 @@ def test_entities_come_by_id_page_by_page(world: World, tree: Tree) -> None:
 
 def test_an_altered_cursor_is_refused(world: World, tree: Tree) -> None:
     cursor = entities(world, tree, limit="3").json["next_cursor"]
-    assert entities(world, tree, cursor="A" + cursor[1:] if cursor[0] != "A" else "B" + cursor[1:]).code == "invalid_cursor"
+    assert (
+        entities(world, tree, cursor="A" + cursor[1:] if cursor[0] != "A" else "B" + cursor[1:]).code
+        == "invalid_cursor"
+    )

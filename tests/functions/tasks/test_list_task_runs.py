@@ -12,7 +12,10 @@ def tree(world: World) -> Tree:
     planted = plant(NOON)
     store(a_task(planted.account, planted.task_id + "0", NOON))
     report(world, backup(planted.account, planted.task_id + "0", on(5)))
-    report(world, *(backup(planted.account, planted.task_id, on(day), run_id=f"run-{day}") for day in (3, 1, 4, 2, 5)))
+    report(
+        world,
+        *(backup(planted.account, planted.task_id, on(day), run_id=f"run-{day}") for day in (3, 1, 4, 2, 5)),
+    )
     return planted
 
 
@@ -42,7 +45,12 @@ def test_a_cursor_is_good_for_its_list_and_caller_only(world: World, tree: Tree)
     query = {"cursor": cursor}
     refused = [
         world.call("tasks.list_task_runs", tree.users[tree.account], path=other, query=query),
-        world.call("tasks.list_task_runs", tree.users[tree.partner], path=other | {"task_id": tree.task_id}, query=query),
+        world.call(
+            "tasks.list_task_runs",
+            tree.users[tree.partner],
+            path=other | {"task_id": tree.task_id},
+            query=query,
+        ),
         runs(world, tree, cursor=cursor[:-2] + ("aa" if cursor[-2:] != "aa" else "bb")),
         runs(world, tree, cursor="nonsense"),
     ]

@@ -27,7 +27,10 @@ PAYER = {
     "address": ["2 Harbour Road", "Luxembourg"],
     "tax_id": "LU00000000",
 }
-PARTNERS = {"prt_1": {"name": "Jacob Anderson", "code": "DDEVR002"}, "prt_2": {"name": "Moby Systems", "code": "M-7"}}
+PARTNERS = {
+    "prt_1": {"name": "Jacob Anderson", "code": "DDEVR002"},
+    "prt_2": {"name": "Moby Systems", "code": "M-7"},
+}
 
 
 def a_bill(names: Sequence[str], partners: Sequence[str] = ("direct",), **values: Any) -> FrozenBill:
@@ -38,7 +41,8 @@ def a_bill(names: Sequence[str], partners: Sequence[str] = ("direct",), **values
         for number, name in enumerate(names)
     ]
     parts: list[Any] = [
-        SimpleNamespace(roster=[account], lines=[_line(account["account_id"])], partners=PARTNERS) for account in accounts
+        SimpleNamespace(roster=[account], lines=[_line(account["account_id"])], partners=PARTNERS)
+        for account in accounts
     ]
     net = 720 * len(names)
     tax = values.get("tax", Tax(Decimal("0.17"), "VAT"))

@@ -12,8 +12,9 @@ def test_it_says_who_bills_whom_for_what_and_until_when() -> None:
     for text in (
         "Example Backup", "1 Sample Street", "Tax id NL000099998B57", "Bill 80035", "North Distribution",
         "2 Harbour Road", "Tax id LU00000000", "24 January 2023", "23 February 2023",
-        "24 December 2022 to 23 January 2023", "Agata Brown", "customer0@example.com", "Microsoft 365 Exchange",
-        "4", "3.00", "40 %", "31/31", "7.20", "VAT 17 %", "1.22", "8.42 USD", "Page 1 of 1",
+        "24 December 2022 to 23 January 2023", "Agata Brown", "customer0@example.com",
+        "Microsoft 365 Exchange", "4", "3.00", "40 %", "31/31", "7.20", "VAT 17 %", "1.22", "8.42 USD",
+        "To pay by 23 February 2023", "Page 1 of 1",
         "Please transfer 8.42 USD by 23 February 2023, quoting number 80035.", "IBAN NL00 EXAM 0000 0000 00",
     ):  # fmt: skip
         assert text in page
@@ -34,16 +35,26 @@ def test_accounts_stand_under_their_partner_by_name_direct_ones_first() -> None:
     names = ["Zoe", "Adam", "Mia", "Bob", "Carl", "Dora"]
     page = texts_of(bill_pdf.render(a_bill(names, ["prt_2", "direct", "prt_1"])))[0]
     shown = page[page.index("Service") :]
-    order = [
-        text for text in shown if text in {*names, "Direct accounts", "Jacob Anderson", "Moby Systems"}
+    order = [text for text in shown if text in {*names, "Direct accounts", "Jacob Anderson", "Moby Systems"}]
+    assert order == [
+        "Direct accounts",
+        "Adam",
+        "Carl",
+        "Jacob Anderson",
+        "Dora",
+        "Mia",
+        "Moby Systems",
+        "Bob",
+        "Zoe",
     ]
-    assert order == ["Direct accounts", "Adam", "Carl", "Jacob Anderson", "Dora", "Mia", "Moby Systems", "Bob", "Zoe"]
 
 
 def test_a_long_bill_breaks_over_pages_and_every_account_is_on_it_once() -> None:
     names = [f"Customer {number}" for number in range(250)]
     pages = texts_of(bill_pdf.render(a_bill(names, ["prt_1", "prt_2"])))
-    assert [page[-1] for page in pages] == [f"Page {number} of {len(pages)}" for number in range(1, len(pages) + 1)]
+    assert [page[-1] for page in pages] == [
+        f"Page {number} of {len(pages)}" for number in range(1, len(pages) + 1)
+    ]
     shown = [text for page in pages for text in page if text in set(names)]
     assert sorted(shown) == sorted(names)
     assert all("Amount" in page for page in pages)

@@ -24,13 +24,20 @@ def test_amounts(money: Money, shown: str) -> None:
 
 
 def test_dates_are_unambiguous_and_a_period_ends_on_its_last_day() -> None:
-    assert bill_text.days(Period(date(2022, 12, 24), date(2023, 1, 24))) == "24 December 2022 to 23 January 2023"
+    assert (
+        bill_text.days(Period(date(2022, 12, 24), date(2023, 1, 24))) == "24 December 2022 to 23 January 2023"
+    )
 
 
 def test_numbers_have_no_superfluous_zeros() -> None:
     shown = [bill_text.number(Decimal(text)) for text in ("98", "100", "12.50", "0.3333", "10.0000")]
     assert shown == ["98", "100", "12.5", "0.3333", "10"]
-    assert [bill_text.percent(Decimal(text)) for text in ("0.17", "0.4", "0.125", "1")] == ["17 %", "40 %", "12.5 %", "100 %"]
+    assert [bill_text.percent(Decimal(text)) for text in ("0.17", "0.4", "0.125", "1")] == [
+        "17 %",
+        "40 %",
+        "12.5 %",
+        "100 %",
+    ]
 
 
 def test_every_service_has_a_name() -> None:

@@ -10,7 +10,9 @@ from portal.billing import prices
 from portal.billing.prices import AlreadyInEffect, EffectiveInThePast, PriceTerms, WrongCurrency, price_book
 
 TODAY = date(2023, 1, 10)
-TERMS = PriceTerms.model_validate({"currency": "USD", "services": {"box": {"monthly": "3.00", "annual": "30.00"}}})
+TERMS = PriceTerms.model_validate(
+    {"currency": "USD", "services": {"box": {"monthly": "3.00", "annual": "30.00"}}}
+)
 NORTH: Any = SimpleNamespace(currency="USD", billed_from_on=date(2022, 12, 24))
 
 
@@ -70,7 +72,9 @@ def test_terms_become_minor_units_and_exact_fractions() -> None:
 @pytest.mark.parametrize("amount", ["3.001", "-1", "1,5", "", "1e3", "٣", "1000000000"])
 def test_an_amount_is_plain_decimal_text_with_the_currencys_decimals(amount: str) -> None:
     with pytest.raises(ValidationError):
-        PriceTerms.model_validate({"currency": "USD", "services": {"box": {"monthly": amount, "annual": "1"}}})
+        PriceTerms.model_validate(
+            {"currency": "USD", "services": {"box": {"monthly": amount, "annual": "1"}}}
+        )
 
 
 def test_the_version_in_effect_is_the_latest_that_has_begun() -> None:

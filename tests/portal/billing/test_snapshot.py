@@ -1,5 +1,7 @@
-"""Snapshots where the nightly job's own tests do not look: prices with weights, trimming, the last one of all."""
+"""Snapshots where the nightly job's own tests do not look: prices with weights, trimming, the last one of
+all."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -10,6 +12,7 @@ from portal.accounts.records import Account
 from portal.billing import facts, snapshot
 from portal.billing.records import PriceBookRecord, Usage, find_usage
 from portal.billing.usage import Fact, counts_on
+from portal.billing.weighing import Weighing
 from portal.distributors.records import get_schedule
 from portal.periods import Period
 from portal.scope import EVERYTHING
@@ -54,7 +57,12 @@ def test_statuses_weigh_what_the_price_book_says(world: World, tree: Tree) -> No
         changed(tree.account, tree.task_id, on(9), entity("m1", status="inactive")),
     )
     snapshot.settle_usage(tree.account, UNTIL, world.now)
-    assert [str(count) for count in counts(tree.account, date(2023, 1, 7), UNTIL)] == ["0", "1.5", "0.75", "0.75"]
+    assert [str(count) for count in counts(tree.account, date(2023, 1, 7), UNTIL)] == [
+        "0",
+        "1.5",
+        "0.75",
+        "0.75",
+    ]
 
 
 def test_new_weights_count_the_days_anew_that_they_are_in_effect_for(world: World, tree: Tree) -> None:
@@ -68,6 +76,26 @@ def test_new_weights_count_the_days_anew_that_they_are_in_effect_for(world: Worl
     version = usage_of(tree.account).version
     snapshot.settle_usage(tree.account, date(2023, 2, 3), world.now)
     assert usage_of(tree.account).version == version
+
+
+def test_a_snapshot_that_another_overtook_does_not_bring_back_what_it_read(world: World, tree: Tree) -> None:
+    report(world, changed(tree.account, tree.task_id, on(8), entity("m1")))
+    overtaken = 0
+
+    class Slow(Weighing):
+        """Once the slower snapshot has counted, one more event comes in and a faster snapshot counts it too."""
+
+        def spans(self, days: Period) -> Iterator[Any]:
+            nonlocal overtaken
+            yield from Weighing.spans(self, days)
+            overtaken += 1
+            if overtaken == 1:
+                report(world, changed(tree.account, tree.task_id, on(9), entity("m2")))
+                snapshot.settle_usage(tree.account, UNTIL, world.now)
+
+    snapshot.settle_usage(tree.account, UNTIL, world.now, Slow((), 1))
+    assert overtaken > 1
+    assert counts(tree.account, date(2023, 1, 7), UNTIL) == [0, 1, 2, 2]
 
 
 def test_usage_is_settled_or_it_is_not(world: World, tree: Tree) -> None:

@@ -68,10 +68,12 @@ def test_a_bill_is_past_due_from_the_day_after_its_due_date(state: str, today: d
     assert is_past_due(Bill("D#dst|", "BILL#1", state=state, due_on=date(2023, 2, 23)), today) is expected
 
 
-def standings_of(distributor: Node, today: date, scope: Scope = EVERYTHING) -> dict[str, tuple[str, int, int | None]]:
+def standings_of(
+    distributor: Node, today: date, scope: Scope = EVERYTHING
+) -> dict[str, tuple[str, int, int | None]]:
     accounts = list_all_accounts(scope, distributor)
     return {
-        account_id.lstrip("acc_0"): (each.status, each.owed.minor, each.last_paid and each.last_paid.minor)
+        account_id[-1]: (each.status, each.owed.minor, each.last_paid and each.last_paid.minor)
         for account_id, each in sorted(load_standings(scope, distributor, accounts, today).items())
     }
 
@@ -85,7 +87,7 @@ def pay(world: World, reference: str, minor: int) -> None:
 
 @pytest.fixture
 def north(world: World) -> Node:
-    """A bill over 12.64 (1.84 of it tax) for accounts with 4 seats and 2, due on 23 February; one without a seat."""
+    """A bill over 12.64 (1.84 of it tax), due on 23 February, for accounts with 4 seats and 2."""
     world.now = datetime(2022, 12, 24, 3, tzinfo=UTC)
     distributor = books.a_payer(world.now.date())
     for number, counts in ((1, 4), (2, 2), (3, 0)):
@@ -103,7 +105,11 @@ def test_an_open_bill_is_owed_by_its_accounts_with_their_share_of_the_tax(north:
         "3": ("none", 0, None),
         "4": ("trial", 0, None),
     }
-    assert {each[0] for each in standings_of(north, date(2023, 2, 24)).values()} == {"overdue", "none", "trial"}
+    assert {each[0] for each in standings_of(north, date(2023, 2, 24)).values()} == {
+        "overdue",
+        "none",
+        "trial",
+    }
 
 
 def test_what_is_paid_in_part_leaves_each_its_part_of_the_rest_to_the_cent(world: World, north: Node) -> None:
@@ -121,7 +127,9 @@ def test_a_paid_bill_leaves_accounts_current_and_is_what_they_paid_last(world: W
     }
 
 
-def test_the_worst_of_several_bills_counts_and_the_last_one_paid_is_remembered(world: World, north: Node) -> None:
+def test_the_worst_of_several_bills_counts_and_the_last_one_paid_is_remembered(
+    world: World, north: Node
+) -> None:
     for month in (2, 3):
         world.now = datetime(2023, month, 24, 3, tzinfo=UTC)
         books.run_month(world)
@@ -146,7 +154,11 @@ def test_a_scope_of_a_few_accounts_owes_for_these_only(north: Node) -> None:
 
 def test_a_removed_account_owes_what_it_owed(north: Node) -> None:
     (line,) = load_open_lines(EVERYTHING, north, date(2023, 2, 1), only="acc_000001".__eq__)["acc_000001"]
-    assert (line.owed, line.bill.reference, [each.quantity for each in line.lines]) == (Money(843, "USD"), "10001", [4])
+    assert (line.owed, line.bill.reference, [each.quantity for each in line.lines]) == (
+        Money(843, "USD"),
+        "10001",
+        [4],
+    )
 
 
 def test_without_accounts_nothing_is_read(harness: Harness, world: World) -> None:

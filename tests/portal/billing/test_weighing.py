@@ -11,12 +11,11 @@ BOX, MAIL = "box", "microsoft_365_exchange"
 
 
 def book(effective_on: date, **weights: dict[Status, str]) -> PriceBook:
-    services = {
-        service: ServicePrice(
-            300, 3000, weights={**DEFAULT_WEIGHTS, **{status: Decimal(text) for status, text in given.items()}}
-        )
-        for service, given in ({BOX: {}, MAIL: {}} | weights).items()
-    }
+    """Prices of two services; `weights` are those that are not as usual."""
+    services = {}
+    for service in (BOX, MAIL):
+        unusual = {status: Decimal(text) for status, text in weights.get(service, {}).items()}
+        services[service] = ServicePrice(300, 3000, weights={**DEFAULT_WEIGHTS, **unusual})
     return PriceBook(effective_on, "USD", Decimal(0), services)
 
 

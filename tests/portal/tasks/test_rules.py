@@ -14,7 +14,13 @@ NOW = datetime(2023, 1, 10, 12, tzinfo=UTC)
 
 
 def account(**values: Any) -> Account:
-    usual = {"state": "subscribed", "plan": "monthly", "subscription_default": {}, "task_count": 2, "size_bytes": 30}
+    usual = {
+        "state": "subscribed",
+        "plan": "monthly",
+        "subscription_default": {},
+        "task_count": 2,
+        "size_bytes": 30,
+    }
     return Account("pk", "sk", **usual | values)
 
 
@@ -85,7 +91,9 @@ def test_a_deleted_task_does_not_change_any_more(state: str) -> None:
 
 def test_an_account_without_a_task_is_smaller_by_it() -> None:
     left = [task(outcome="failed")]
-    assert rules.without(account(), task(), left) == Change(task_count=1, size_bytes=20, backup_status="failed")
+    assert rules.without(account(), task(), left) == Change(
+        task_count=1, size_bytes=20, backup_status="failed"
+    )
 
 
 @pytest.mark.parametrize(

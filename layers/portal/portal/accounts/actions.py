@@ -11,7 +11,7 @@ from portal.journal import Activity, Entry
 from portal.partners.records import get_partner_at
 from portal.scope import Scope
 from portal.subscriptions.actions import first_renewal, subscribed_entry
-from portal.table import Item, Update, Write
+from portal.table import Add, Item, Update, Write
 from portal.tree import Node
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def counted_in(scope: Scope, node: Node) -> list[Write]:
     """The partner has one account more, so it cannot be removed meanwhile. Direct ones are not counted."""
     if node.is_direct:
         return []
-    partner = get_partner_at(scope, node.partner_node)
-    return [Update(partner, Change(account_count=partner.account_count + 1))]
+    return [Add(get_partner_at(scope, node.partner_node), "account_count", 1)]
 
 
 def ended(account: "Account", change: Change) -> list[Write]:

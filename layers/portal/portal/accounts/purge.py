@@ -14,14 +14,13 @@ from portal.accounts import records, rules
 from portal.adapters import files
 from portal.billing.records import find_usage
 from portal.billing.snapshot import close_usage
-from portal.change import Change
 from portal.dashboard.actions import roll_up
 from portal.engine.commands import purge_account
 from portal.identity.records import find_email_owner, list_users
 from portal.partners.records import get_partner_at
 from portal.reports.records import folder_of
 from portal.scope import EVERYTHING
-from portal.table import Delete, Item, Update, Write, erase, list_sort_keys, settled
+from portal.table import Add, Delete, Item, Update, Write, erase, list_sort_keys, settled
 from portal.tree import Node
 
 if TYPE_CHECKING:
@@ -37,22 +36,32 @@ def advance(work: "Work", node: Node) -> bool:
     account = records.find_account_at(EVERYTHING, node)
     if account is None or account.lifecycle != "purge" or account.lifecycle_at > work.now:
         return True
-    if account.state == "removal_pending" and not settled(partial(_ask_again_or_erase, work, node)):
-        return False
+    if account.state == "removal_pending":
+        if account.purged_at is None:
+            settled(partial(_ask_again, work, node))
+            return True
+        if not settled(partial(_erase, work, node)):
+            return False
     roll_up(work, [node])
+    # An event that was just being taken in while the items went may have left some behind.
+    if not _erase_items(work, node):
+        return False
     settled(partial(_delete_rest, work, node))
     return True
 
 
-def _ask_again_or_erase(work: "Work", node: Node) -> bool:
+def _ask_again(work: "Work", node: Node) -> None:
+    account = records.find_account_at(EVERYTHING, node)
+    if account is not None and account.purged_at is None and account.lifecycle_at <= work.now:
+        work.commit(Update(account, rules.purge_asked_again(work.now)), send=[purge_account(node)])
+
+
+def _erase(work: "Work", node: Node) -> bool:
+    """False when time ran out before everything was gone."""
     account = records.find_account_at(EVERYTHING, node)
     if account is None or account.state != "removal_pending":
         return True
-    if account.purged_at is None:
-        work.commit(Update(account, rules.purge_asked_again(work.now)), send=[purge_account(node)])
-        return True
-    # The account is marked as it was read before its items went: whatever was added to it meanwhile brings us
-    # back.
+    # It is marked as it was read before its items went: whatever was added meanwhile brings us back here.
     _release_addresses(work, node)
     # What its last bill counts is read from entities that go now.
     close_usage(node, account.ended_on or work.now.date(), work.now)
@@ -89,8 +98,7 @@ def _counted_out(node: Node) -> list[Write]:
     """The partner has one account less; a distributor's direct accounts are not counted."""
     if node.is_direct:
         return []
-    partner = get_partner_at(EVERYTHING, node.partner_node)
-    return [Update(partner, Change(account_count=partner.account_count - 1))]
+    return [Add(get_partner_at(EVERYTHING, node.partner_node), "account_count", -1)]
 
 
 def _delete_rest(work: "Work", node: Node) -> None:

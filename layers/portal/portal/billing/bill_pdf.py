@@ -35,7 +35,7 @@ _WIDTH, _HEIGHT = A4
 _LEFT, _RIGHT = 42.0, _WIDTH - 42.0
 _TOP, _BOTTOM = _HEIGHT - 42.0, 52.0
 _INK, _PALE, _ACCENT, _RULE, _SHADE = (
-    HexColor(each) for each in ("#1b2430", "#66717f", "#1a56db", "#d5dae1", "#f3f6fb")
+    HexColor(each) for each in (0x1B2430, 0x66717F, 0x1A56DB, 0xD5DAE1, 0xF3F6FB)
 )
 
 # Columns of the table of lines: where a text begins, or a number ends.
@@ -147,7 +147,7 @@ def _head(layout: _Layout, bill: FrozenBill) -> None:
     mark = 26.0
     layout.pages[-1].boxes.append((_LEFT, layout.y - mark + 8, mark, mark, _ACCENT))
     initials = "".join(word[0] for word in seller["name"].split()[:2]).upper()
-    layout.text(_LEFT + 5.5, initials, font=BOLD, size=13, colour=HexColor("#ffffff"), up=-9.5)
+    layout.text(_LEFT + 5.5, initials, font=BOLD, size=13, colour=HexColor(0xFFFFFF), up=-9.5)
     layout.text(_LEFT + mark + 9, seller["name"], font=BOLD, size=15, up=-10)
     title = "Bill" if bill.kind == "monthly" else "Invoice"
     layout.text(_RIGHT, f"{title} {bill.reference}", font=BOLD, size=19, align="right", up=-10)
@@ -186,7 +186,8 @@ def _facts(layout: _Layout, bill: FrozenBill) -> None:
         layout.down(13.5)
     layout.y = min(left_end, layout.y) - 22
     layout.pages[-1].boxes.append((_LEFT, layout.y - 16, _RIGHT - _LEFT, 34, _SHADE))
-    layout.text(_LEFT + 12, f"To pay by {bill_text.day(bill.due_on)}", size=10, up=-2.5)
+    how = "Charged to your card on" if bill.method == "credit_card" else "To pay by"
+    layout.text(_LEFT + 12, f"{how} {bill_text.day(bill.due_on)}", size=10, up=-2.5)
     layout.text(
         _RIGHT - 12, bill_text.with_currency(bill.total.gross), font=BOLD, size=14, align="right", up=-4
     )

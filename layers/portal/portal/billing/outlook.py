@@ -24,6 +24,7 @@ from portal.billing.rating import (
     price_book_in_effect,
     taxed,
 )
+from portal.distributors.records import get_distributor
 from portal.money import Money
 from portal.periods import Period, period_containing, term_containing
 from portal.scope import Scope
@@ -101,10 +102,11 @@ def account_outlook(
 
 
 def load_account_outlooks(
-    scope: Scope, accounts: Iterable["Account"], books: Sequence[PriceBook], payment_day: int, now: datetime
+    scope: Scope, distributor: Node, accounts: Iterable["Account"], books: Sequence[PriceBook], now: datetime
 ) -> dict[str, Outlook]:
     """The next payments of these accounts by id, as far as prices are known."""
     listed = list(accounts)
+    payment_day = int(get_distributor(scope, distributor.distributor).payment_day)
     usages = records.find_usages(scope, (account.node for account in listed))
     outlooks = {
         account.account_id: account_outlook(account, usages.get(account.node), books, payment_day, now)

@@ -39,7 +39,7 @@ class Usage(Item, discriminator="usage"):
     snapshots = NumberAttribute(default=0)
     """How many were taken: tells one that was overtaken by another."""
     weighed_by = JsonAttribute(null=True)
-    """The price books' weights in the last snapshot, where they are not the usual ones; see `portal.billing.weighing`."""
+    """The weights of the last snapshot, where they are not the usual ones; see `portal.billing.weighing`."""
     closed = BooleanAttribute(default=False)
     """The account's entities are deleted: its facts are final."""
     tidy_on = DateAttribute(null=True)
@@ -241,6 +241,11 @@ def get_bill_at(scope: Scope, distributor: Node, bill_sk: str) -> Bill:
 def list_bills(scope: Scope, distributor: Node, *, limit: int | None = None) -> Iterator[Bill]:
     """A distributor's bills, latest period first, drafts and parked ones included."""
     return query(Bill, keys.node(scope.reach(distributor)), keys.bill(), newest_first=True, limit=limit)
+
+
+def list_consolidated_bills(scope: Scope, distributor: Node, period_end_on: date) -> list[Bill]:
+    """The consolidated bills of one period: one for each method that was used in it."""
+    return list(query(Bill, keys.node(scope.reach(distributor)), keys.bill(period_end_on, "monthly")))
 
 
 def list_open_bills(scope: Scope, distributor: Node) -> Iterator[Bill]:

@@ -10,23 +10,24 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, Field
-
 from portal.billing import lines, records
 from portal.billing.rating import Line, gross_by_account
 from portal.distributors.records import get_distributor
 from portal.money import Money, allocate, total_of
+from portal.money_view import MoneyView, money
+from portal.periods import period_containing, period_ending
 from portal.scope import Scope
 from portal.tree import Node
 
 if TYPE_CHECKING:
     from portal.accounts.records import Account
+    from portal.distributors.records import Distributor
 
 Status = Literal["trial", "none", "current", "due", "overdue"]
 PartnerStatus = Literal["successful", "all_bills_on_track", "with_exceptions", "failures"]
 
-_BILLS_LOOKED_BACK = 25_000
-"""How many of the latest bills are searched for the consolidated one that was paid last."""
+_PERIODS_LOOKED_BACK = 36
+"""How far back the consolidated bill that was paid last is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,10 @@ class OpenLine:
     """What it was billed for; of an annual invoice only where `load_open_lines` was asked for it."""
 
 
-class AmountView(BaseModel):
+class AmountView(MoneyView):
     """What is owed; where nothing is, what was paid last."""
 
     kind: Literal["owed", "paid"]
-    amount: str = Field(examples=["112.32"])
-    minor: int = Field(description="The same in the currency's smallest unit.", examples=[11232])
-    currency: str = Field(description="ISO 4217", examples=["USD"])
 
 
 def load_standings(
@@ -71,11 +69,11 @@ def load_standings(
         return {}
     wanted = {account.account_id for account in listed}
     open_lines = load_open_lines(scope, distributor, today, only=wanted.__contains__)
-    currency = get_distributor(scope, distributor.distributor).currency
-    paid = _last_paid(scope, distributor, listed, open_lines) if last_paid else {}
+    payer = get_distributor(scope, distributor.distributor)
+    paid = _last_paid(scope, payer, listed, open_lines, today) if last_paid else {}
     return {
         account.account_id: _standing(
-            account, open_lines.get(account.account_id, []), paid.get(account.account_id), currency
+            account, open_lines.get(account.account_id, []), paid.get(account.account_id), payer.currency
         )
         for account in listed
     }
@@ -142,7 +140,7 @@ def amount(standings: Iterable[Standing]) -> AmountView | None:
 
 
 def _amount(kind: Literal["owed", "paid"], value: Money) -> AmountView:
-    return AmountView(kind=kind, amount=value.amount, minor=value.minor, currency=value.currency)
+    return AmountView(kind=kind, **money(value).model_dump())
 
 
 def _standing(account: "Account", open_lines: list[OpenLine], paid: Money | None, currency: str) -> Standing:
@@ -159,7 +157,11 @@ def _status(account: "Account", open_lines: list[OpenLine]) -> Status:
 
 
 def _last_paid(
-    scope: Scope, distributor: Node, accounts: list["Account"], open_lines: Mapping[str, list[OpenLine]]
+    scope: Scope,
+    distributor: "Distributor",
+    accounts: list["Account"],
+    open_lines: Mapping[str, list[OpenLine]],
+    today: date,
 ) -> dict[str, Money]:
     """What each account paid last: by itself, or as its part of the consolidated bill that was paid last."""
     found: dict[str, tuple[date, Money]] = {}
@@ -168,7 +170,7 @@ def _last_paid(
             found[account.account_id] = date.fromisoformat(paid["on"]), Money(paid["minor"], paid["currency"])
     if any(_was_consolidated(account) or account.account_id in open_lines for account in accounts):
         wanted = {account.account_id for account in accounts}
-        for bill in _paid_last(scope, distributor):
+        for bill in _paid_last(scope, distributor, today):
             paid_on = bill.paid_on or bill.period_end_on
             for share in _shares(scope, bill, int(bill.total_minor)):
                 account_id = share.account.account
@@ -182,15 +184,17 @@ def _was_consolidated(account: "Account") -> bool:
     return account.first_billed_on is not None and (account.plan == "monthly" or account.last_paid is None)
 
 
-def _paid_last(scope: Scope, distributor: Node) -> Iterator[records.Bill]:
+def _paid_last(scope: Scope, distributor: "Distributor", today: date) -> list[records.Bill]:
     """The paid consolidated bills of the latest period that has one: one bill for each method used in it."""
-    period_end_on: date | None = None
-    for number, bill in enumerate(records.list_bills(scope, distributor)):
-        if number >= _BILLS_LOOKED_BACK or (period_end_on and bill.period_end_on < period_end_on):
-            return
-        if bill.bill_kind == "monthly" and bill.state == "paid":
-            period_end_on = bill.period_end_on
-            yield bill
+    end = period_containing(int(distributor.payment_day), today).start
+    for _ in range(_PERIODS_LOOKED_BACK):
+        if end <= distributor.billed_from_on:
+            break
+        bills = records.list_consolidated_bills(scope, distributor.node, end)
+        if paid := [bill for bill in bills if bill.state == "paid"]:
+            return paid
+        end = period_ending(int(distributor.payment_day), end).start
+    return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
 from portal.accounts.rules import AccountStatus, BackupStatus
 from portal.billing.prices import Amount, Fraction, PriceTerms
 from portal.billing.standing import Status, is_past_due
+from portal.change import Change
 from portal.money import Money
 from portal.money_view import MoneyView, money
 from portal.services import Service
-from portal.subscriptions.rules import ended_trial, renewal_on
+from portal.subscriptions.rules import ended_trial, plan_of, renewal_on
 
 if TYPE_CHECKING:
     from portal.accounts.listing import Listed
@@ -60,7 +61,7 @@ class Forecast(MoneyView):
     low: MoneyView
     high: MoneyView
     method: Literal["trend", "last_count", "renewal"] = Field(
-        description="A trend of the last 90 days; the last count where there are fewer than 7; or the renewal."
+        description="Trend of the last 90 days; last count where there are fewer than 7; renewal of a year."
     )
     billed_on: date
 
@@ -242,8 +243,7 @@ def forecast(outlook: "Outlook") -> Forecast:
 
 def subscription(account: "Account", now: datetime) -> Subscription:
     """The plan; a trial that is over is what it has become."""
-    plan: Subscription = _ended(account, now).get("plan") or account.plan or "trial"
-    return plan
+    return plan_of(account, now) or "trial"
 
 
 def status_row(listed: "Listed", now: datetime) -> StatusRow:
@@ -297,7 +297,7 @@ def account_billing(
         account_status=listed.status,
         billing_status=standing.status,
         subscription=subscription(account, now),
-        subscribed_on=_ended(account, now).get("subscribed_on") or account.subscribed_on,
+        subscribed_on=(ended_trial(account, now) or Change()).get("subscribed_on") or account.subscribed_on,
         renewal_date=renewal_on(account, now.date()),
         amount_due=_unless_zero(standing.owed),
         last_paid=money(standing.last_paid) if standing.last_paid else None,
@@ -441,8 +441,3 @@ def _service_prices(price_book: "PriceBook") -> list[ServicePrice]:
 
 def _unless_zero(value: Money) -> MoneyView | None:
     return money(value) if value.minor else None
-
-
-def _ended(account: "Account", now: datetime) -> Mapping[str, Any]:
-    """What a trial that is over by now has become; empty for all others."""
-    return ended_trial(account, now) or {}

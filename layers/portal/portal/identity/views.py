@@ -9,7 +9,7 @@ from portal.operation import SecretAnswer
 from portal.scope import Caller
 
 
-class Tokens(BaseModel):
+class Tokens(SecretAnswer):
     """As OAuth 2.0 has them: the access token goes into the Authorization header, the refresh token gets the
     next pair.
     """

@@ -57,13 +57,15 @@ def usage_report(given: Parameters) -> Letter:
 
 def trial_expiring(given: Parameters) -> Letter:
     """To the administrators of a trial account and of its reseller: the account's `account` (name) and
-    `email`, `at`.
+    `email`, `at`, and the `plan` that it is subscribed to then, if any.
     """
     return Letter(
         f"The trial of {given['account']} ends soon",
         (
             f"The trial of {given['account']} ({given['email']}) ends on {given['at']}.",
-            "Unless it is, or becomes, subscribed, backups stop then.",
+            f"It is then subscribed to the {given['plan']} plan."
+            if given["plan"]
+            else "Unless it is subscribed by then, its backups stop.",
         ),
         ("Open the portal", "/accounts"),
     )

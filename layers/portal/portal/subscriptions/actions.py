@@ -177,7 +177,12 @@ def _told_to_engine(
 
 def _mails(account: "Account", template: str, change: Change, at: datetime) -> Iterator[Message]:
     """One mail to the administrators of the account's portal, one to those of its reseller who see it."""
-    parameters = {"account": account.name, "email": account.email, "at": f"{at:%Y-%m-%d %H:%M} UTC"}
+    parameters = {
+        "account": account.name,
+        "email": account.email,
+        "at": f"{at:%Y-%m-%d %H:%M} UTC",
+        "plan": account.subscription_default.get("plan"),
+    }
     dedupe = f"{template} {account.account_id} {change['trial_stage']}"
     for portal in (account.node, _reseller(account.node)):
         to = [user.email for user in list_users(EVERYTHING, portal) if _is_told(user, portal, account.node)]
