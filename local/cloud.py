@@ -1,7 +1,8 @@
 """The local cloud's life: start, build, deploy, stop, reset.
 
 It is MiniStack, an AWS in one process, on the loopback address only, with the real template deployed to it
-by the SAM CLI; beside it runs the simulated backup engine. What it stores is in `.local/`, and survives a stop.
+by the SAM CLI; beside it runs the simulated backup engine. What they store is in `.local/`, and survives a
+stop.
 
     python -m local.cloud up | stop | reset
 """
@@ -41,7 +42,7 @@ LOGS = HOME / "log"
 APP = HOME / "build" / "app"
 """What `sam build` made: the expanded template, the layers, the functions."""
 _TEMPORARY = HOME / "tmp"
-_STORED = ("state", "s3", "tmp", "clock", "run")
+_STORED = ("state", "s3", "tmp", "run", "clock", "engine.json")
 
 _CLOUD, _ENGINE = "cloud", "engine"
 _OWN = {"PORT": str(PORT), "LOCAL_HOME": str(HOME)}
@@ -70,7 +71,7 @@ class Deployment:
     @property
     def api_url(self) -> str:
         """Without host names that only some systems resolve, such as `<id>.execute-api.localhost`."""
-        return f"{ENDPOINT}/_aws/execute-api/{self.outputs['ApiId']}/{STAGE}/v1"
+        return f"{ENDPOINT}/_aws/execute-api/{self.outputs['ApiId']}/{STAGE}"
 
 
 def client(service: str) -> Any:
@@ -288,7 +289,8 @@ def remembered(name: str) -> str | None:
     return value
 
 
-# Processes in the background. Each holds the lock of its file in `run/` as long as it lives; its number is in the file.
+# Processes in the background. Each holds the lock of its file in `run/` as long as it lives; its number is
+# in the file.
 
 
 def _launch(name: str, command: Sequence[str | Path], variables: dict[str, str]) -> int:

@@ -35,12 +35,12 @@ def main() -> str | None:
         return str(trouble)
     print(
         _HOW_TO_GO_ON.format(
-            url=deployment.api_url,
+            url=f"{deployment.api_url}/v1",
             distributor=DISTRIBUTOR_EMAIL,
             operator=OPERATOR_EMAIL,
             password=PASSWORD,
             mails=f"{cloud.ENDPOINT}/_ministack/ses/messages",
-            reference=_last_reference(deployment.api_url),
+            reference=_last_reference(f"{deployment.api_url}/v1"),
         )
     )
     return None

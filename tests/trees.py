@@ -1,7 +1,7 @@
 """A whole distributor, stored at once: for tests that need a tree, and not the way it came about."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from zlib import crc32
@@ -13,13 +13,13 @@ from portal.billing.lines import stored_line
 from portal.billing.rating import Line
 from portal.billing.records import Bill, BillPart, BillReference, Usage
 from portal.distributors.records import Distributor, schedule
-from portal.identity.records import User
+from portal.identity.records import Session, User
 from portal.operators.records import Parked
 from portal.partners.records import Partner
 from portal.permissions import Permission
 from portal.reports.records import requested
 from portal.scope import Caller
-from portal.table import Item, Put, stage
+from portal.table import MOST_WRITES, Item, Put, stage, write
 from portal.tasks.records import Entity, Task
 from portal.tree import DIRECT, VENDOR, Node
 from tests.world import administrator
@@ -38,8 +38,8 @@ class Tree:
     task_id: str
     reference: str
     """Of an issued bill."""
-    report_id: str
-    """Of a waiting report that the distributor's administrator asked for."""
+    reports: dict[Node, str]
+    """The id of a waiting report that each of the users asked for."""
     parked_id: str
     """Of another bill, which waits for an operator."""
     users: dict[Node, Caller]
@@ -48,9 +48,25 @@ class Tree:
 
 def store(*records: Item) -> None:
     """Put records into the table as they are."""
-    for record in records:
-        stage(Put(record))
-        record.save()
+    for first in range(0, len(records), MOST_WRITES):
+        write([stage(Put(record)) for record in records[first : first + MOST_WRITES]])
+
+
+def signed_in(caller: Caller, at: datetime) -> Caller:
+    """The caller with a stored session, from which it can enter other portals."""
+    session = Session(
+        *keys.session(f"ses_{caller.user_id}"),
+        session_id=f"ses_{caller.user_id}",
+        user_path=str(caller.home),
+        user_id=caller.user_id,
+        portal_path=str(caller.portal),
+        entered_through=[],
+        refresh_hash="",
+        created_at=at,
+        ends_at=at + timedelta(days=1),
+    )
+    store(session)
+    return replace(caller, session_id=session.session_id)
 
 
 def plant(at: datetime, name: str = "north") -> Tree:
@@ -86,18 +102,18 @@ def plant(at: datetime, name: str = "north") -> Tree:
     )
     users = {node: administrator(node) for node in (distributor, partner, account, direct)}
     store(*(a_user(caller, at) for caller in users.values()))
-    report = requested(users[distributor], {"filters": {}}, "link", at)
-    store(report, *parked_records(distributor, f"prk_{name}", at))
+    reports = {node: requested(caller, {"filters": {}}, "link", at) for node, caller in users.items()}
+    store(*reports.values(), *parked_records(distributor, f"prk_{name}", at))
     return Tree(
         distributor,
         partner,
         account,
         direct,
-        f"tsk_{name}",
-        reference,
-        report.report_id,
-        f"prk_{name}",
-        users,
+        task_id=f"tsk_{name}",
+        reference=reference,
+        reports={node: report.report_id for node, report in reports.items()},
+        parked_id=f"prk_{name}",
+        users=users,
     )
 
 
@@ -227,7 +243,7 @@ def parked_records(distributor: Node, parked_id: str, at: datetime) -> list[Item
             prices={},
             tax_rate=Decimal("0.17"),
             roster_complete=True,
-            parked_because=["too high"],
+            parked_because=["far_above_recent_bills"],
             created_at=at,
         ),
         Parked(
@@ -236,7 +252,7 @@ def parked_records(distributor: Node, parked_id: str, at: datetime) -> list[Item
             parked_id=parked_id,
             distributor_id=distributor.distributor,
             bill_sk=sk,
-            reasons=["too high"],
+            reasons=["far_above_recent_bills"],
             state="waiting",
             created_at=at,
         ),

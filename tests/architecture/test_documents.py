@@ -8,7 +8,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from local import document
 from tests.architecture.sources import ROOT, Function, functions, operations
 
-STORIES = {("identity", "races")}
+STORIES = {("identity", "races"), ("engine", "samples")}
 """Tests of several functions together, beside those of each."""
 
 WRONG = "run `make docs` and look at what changed"

@@ -13,7 +13,7 @@ from portal.scope import Scope
 from portal.table import Item
 from tests.architecture.sources import FUNCTIONS, PORTAL, ROOT, imports, modules, parsed
 
-_A_KEY = re.compile(r"\b[A-Z_]{2,}#|^[A-Z]#|#$|^#|\|$")
+_A_KEY = re.compile(r"\b[A-Z_]{2,}#|^[A-Z]#|#$|\|$")
 """What a key, or a piece of one, looks like."""
 
 WITHOUT_A_SCOPE = {

@@ -51,6 +51,11 @@ def run_all(world: World, on: date) -> None:
     run_year(world)
 
 
+def invoice(world: World, account: Node) -> None:
+    """Let the worker do what is due for one account, however long ago that was."""
+    world.deliver("billing.on_billing_due", {"kind": "annual", "account": str(account)})
+
+
 def remove(account: Node, on: date) -> None:
     record = find(Account, keys.node(account), keys.NODE)
     assert record is not None
@@ -148,8 +153,8 @@ def test_three_terms_at_once_wait_for_an_operator(world: World) -> None:
     store(an_account(north, counts=2, plan="annual", subscribed_on=SUBSCRIBED))
     world.now = midnight(date(2025, 2, 1))
 
-    run_year(world)
-    run_year(world)
+    invoice(world, node_of(north))
+    invoice(world, node_of(north))
 
     [parked] = world.call("operators.list_parked", OPERATOR).json["items"]
     assert (parked["kind"], parked["account_id"], parked["reasons"]) == (
@@ -173,7 +178,8 @@ def test_a_parked_invoice_of_an_account_that_was_removed_is_dropped_when_release
     store(an_account(north, counts={DROPBOX: [(CREATED, 1)]}, plan="annual", subscribed_on=SUBSCRIBED))
     store(an_account(north, 2, counts=3, plan="annual", subscribed_on=SUBSCRIBED))
     world.now = midnight(date(2025, 2, 1))
-    run_year(world)
+    for number in (1, 2):
+        invoice(world, node_of(north, number))
     remove(node_of(north, 2), date(2025, 1, 31))
     parked = world.call("operators.list_parked", OPERATOR).json["items"]
     assert {each["account_id"]: each["reasons"] for each in parked} == {

@@ -10,7 +10,7 @@ from portal.scope import EVERYTHING
 from portal.table import Write, stage, write
 from portal.tasks.records import list_entities_ever, list_runs
 from tests.builders import the_account
-from tests.engine_events import NOON, backup, changed, entity, on, report
+from tests.engine_events import NOON, backup, changed, entity, event, on, report
 from tests.trees import Tree, plant
 from tests.world import World
 
@@ -63,3 +63,12 @@ def test_a_removal_in_between_is_respected(world: World, tree: Tree) -> None:
         world.call("accounts.remove_account", tree.users[tree.partner], path=path, body=body)
 
     assert interrupted(world, [backup(tree.account, tree.task_id, on(9))], remove) == ["account_removed"]
+
+
+def test_a_copy_that_only_leaves_its_mark_wins_too(world: World, tree: Tree) -> None:
+    """The task is purged already, so that nothing is changed but the event's own marker is new."""
+    path = {"account_id": tree.account.account, "task_id": tree.task_id}
+    world.call("tasks.delete_task", tree.users[tree.account], path=path)
+    first, second = (event(tree.account, "purge.completed", on(10), task_id=tree.task_id) for _ in range(2))
+    report(world, first)
+    assert interrupted(world, [second], lambda: report(world, second)) == ["duplicate"]

@@ -56,8 +56,6 @@ class Account(Item, discriminator="account"):
     """When the trial or purge job has to look at the account next."""
     lifecycle = UnicodeAttribute(null=True)
     """Which job: `trial` or `purge`."""
-    renewal_at = InstantAttribute(null=True)
-    """Annual accounts: midnight of the first day of the next term to invoice."""
     size_bytes = NumberAttribute(default=0)
     """What is backed up: the sum over its entities."""
     backup_status = UnicodeAttribute(default="no_backups")

@@ -1,0 +1,382 @@
+"""Play a month of a new distributor against the running local cloud, and check its bills to the cent:
+
+    python -m local.month --partners 40 --accounts 2000 [--seed N]
+
+Everything goes over HTTP, as anybody outside would do it: an operator adds the distributor, people follow the
+links in their mails, partners and accounts are added, tasks created, accounts subscribed and removed, and the
+engine reports, with repeats, late and out of order. The local cloud's clock moves through the month, the jobs
+run. Then every line of the bill is worked out anew from the events that were sent. Exits 1 on any difference.
+"""
+
+import argparse
+import csv
+import io
+import json
+import random
+import re
+import sys
+import time as stopwatch
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from local import clock, cloud, jobs
+from local.api import Api, Refused, fetch
+from local.oracle import Account, Key, Line, Price, Task, Terms, period_after
+from local.people import OPERATOR_EMAIL, PASSWORD
+
+EXCHANGE, DROPBOX, BOX = "microsoft_365_exchange", "dropbox", "box"
+_KINDS = {EXCHANGE: "mailbox", DROPBOX: "drive", BOX: "user"}
+_TERMS = Terms(
+    prices={
+        EXCHANGE: Price(300, 3000, tier=12, tier_monthly=250, tier_annual=2500),
+        DROPBOX: Price(205, 2050, tier=5, tier_monthly=199, tier_annual=1990),
+        BOX: Price(99, 990, tier=100, tier_monthly=90, tier_annual=900),
+    },
+    discount=Fraction(4, 10),
+    tax=Fraction(17, 100),
+)
+_LIVES = (
+    ("monthly", 40), ("trial, monthly by itself", 12), ("trial, subscribed monthly", 14),
+    ("trial, subscribed annual", 8), ("annual", 8), ("trial, expires", 8), ("monthly, removed", 10),
+)  # fmt: skip
+"""How accounts live, and how often."""
+_DAYS = (0, 5, 11, 16, 22)
+"""Of the period, those on which the clock stops; and once more when the period is billed."""
+_THREADS = 4
+_EVENTS_IN_A_CALL = 60
+_PATIENCE_SECONDS = 120
+
+_Thing = TypeVar("_Thing")
+_Event = dict[str, Any]
+
+
+@dataclass
+class _Customer:
+    """An account, how it lives, and in whose portal it is."""
+
+    account: Account
+    life: str
+    portal: str
+    """A partner's id; empty for a direct account."""
+    subscribing_on: date | None
+    removing_on: date | None
+
+
+@dataclass
+class Month:
+    api: Api
+    engine: Api
+    chance: random.Random
+    start: date
+    end: date
+    """The day on which the period is billed."""
+    tag: str
+    """Sets names and addresses of this month apart from those of others."""
+    customers: list[_Customer] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+    figures: dict[str, str] = field(default_factory=dict)
+    _events: int = 0
+    _held_back: list[_Event] = field(default_factory=list)
+    _invoices: dict[str, int] = field(default_factory=dict)
+    """What annual invoices must come to, by account id."""
+    _distributor: Api | None = None
+    _tokens: dict[str, Api] = field(default_factory=dict)
+
+    def play(self, partners: int, accounts: int) -> None:
+        with self._measured("playing the month"):
+            self._go_to(self.start, 8)
+            with cloud.step("Adding a distributor and its partners"):
+                self._add_distributor()
+                portals = ["", *self._each(self._add_partner, range(partners))]
+            births = sorted(self.chance.choices((0, 0, 0, 5, 11), k=accounts))
+            for number, offset in enumerate(_DAYS):
+                day = self.start + timedelta(days=offset)
+                self._go_to(day, 9)
+                with cloud.step(f"Living {day}") as tell:
+                    born = [(index, portals) for index, birth in enumerate(births) if birth == offset]
+                    self.customers += self._each(self._add_customer, born)
+                    tell(f"{len(self.customers)} accounts")
+                    self._each(self._live, [(customer, day) for customer in self.customers])
+                    self._report(self._happened(day, first=number == 0))
+                    self._run_jobs()
+        self._go_to(self.end, 1)
+        with cloud.step("The engine reports what was left over"):
+            self._report([*self._held_back, *self._happened(self.end, first=False, held_back=0)])
+            self._report_for_others()
+        self._go_to(self.end, 2)
+        self._bill()
+        self._compare()
+
+    # Time
+
+    def _go_to(self, day: date, hour: int) -> None:
+        clock.move_to(datetime.combine(day, time(hour), UTC))
+        self._distributor = None
+        self._tokens.clear()
+
+    def _run_jobs(self) -> None:
+        """The jobs of the night; what is to be invoiced in it is worked out before."""
+        for customer in self.customers:
+            account = customer.account
+            if account.plan == "annual" and account.invoiced is None and account.subscribed_on is not None:
+                self._invoices[account.account_id] = _TERMS.gross(_TERMS.invoice(account))
+        for _ in jobs.run("RunUsageSnapshot", "RunTrials", "RunAnnualBilling"):
+            pass
+
+    def _bill(self) -> None:
+        with cloud.step(f"Billing {self.start} to {self.end}"):
+            for job, sent, seconds in jobs.run():
+                self.figures[job] = f"{sent} messages, {seconds:.1f} s"
+
+    # People
+
+    def _add_distributor(self) -> None:
+        operator = self.api.sign_in(OPERATOR_EMAIL, PASSWORD)
+        email = f"admin@{self.tag}.example.com"
+        operator.post("/operator/distributors", {
+            "name": f"Distribution {self.tag}", "email": email, "country": "LU", "payment_day": self._payment_day,
+            "currency": "USD", "tax_rate": "0.17", "tax_name": "VAT", "tax_id": "LU12345678",
+            "billing_method": "invoice", "prices": _prices(),
+        })  # fmt: skip
+        token = _until(lambda: _link_mailed_to(email))
+        self.api.post("/auth/confirm-email", {"token": token, "password": PASSWORD})
+
+    @property
+    def _payment_day(self) -> int:
+        # Of two neighbouring payment dates, the later in its month is the one that was not clipped.
+        return max(self.start.day, self.end.day)
+
+    def _as_distributor(self) -> Api:
+        if self._distributor is None:
+            self._distributor = self.api.sign_in(f"admin@{self.tag}.example.com", PASSWORD)
+        return self._distributor
+
+    def _as(self, portal: str) -> Api:
+        """Acting in a partner's portal, which the distributor has entered, or in its own."""
+        if not portal:
+            return self._as_distributor()
+        if portal not in self._tokens:
+            tokens = self._as_distributor().post(f"/partners/{portal}/access")
+            self._tokens[portal] = self.api.with_token(tokens["access_token"])
+        return self._tokens[portal]
+
+    def _add_partner(self, number: int) -> str:
+        body = {"name": f"Partner {number:03d}", "email": f"partner-{number:03d}@{self.tag}.example.com", "country": "LU"}
+        partner_id: str = self._as_distributor().post("/partners", body)["id"]
+        return partner_id
+
+    # Accounts
+
+    def _add_customer(self, born: tuple[int, list[str]]) -> _Customer:
+        number, portals = born
+        # By its number, so that the threads' order makes no difference.
+        chance = random.Random(f"{self.tag} {number}")
+        life = chance.choices([life for life, _ in _LIVES], [often for _, often in _LIVES])[0]
+        portal = portals[number % len(portals)]
+        modes = {
+            "monthly": {"mode": "subscription_without_trial", "plan": "monthly"},
+            "monthly, removed": {"mode": "subscription_without_trial", "plan": "monthly"},
+            "annual": {"mode": "subscription_without_trial", "plan": "annual"},
+            "trial, monthly by itself": {"mode": "trial_with_auto_subscription", "plan": "monthly"},
+        }
+        added = self._as(portal).post("/accounts", {
+            "name": f"Customer {number:05d}", "email": f"customer-{number:05d}@{self.tag}.example.com",
+            "subscription": modes.get(life, {"mode": "trial_with_expiration"}),
+        })  # fmt: skip
+        account, today = Account(added["account_id"]), clock.now().date()
+        later = [self.start + timedelta(days=day) for day in _DAYS if self.start + timedelta(days=day) > today]
+        customer = _Customer(account, life, portal, None, None)
+        if life in ("monthly", "monthly, removed", "annual"):
+            account.plan, account.subscribed_on = life.partition(",")[0], today
+        elif life == "trial, monthly by itself":
+            customer.subscribing_on = today + timedelta(days=14)
+        elif life.startswith("trial, subscribed"):
+            customer.subscribing_on = chance.choice(later)
+        if life == "monthly, removed":
+            customer.removing_on = chance.choice(later)
+        for service in chance.sample([EXCHANGE, DROPBOX, BOX], k=chance.choice((1, 1, 2))):
+            self._add_task(customer, service)
+        return customer
+
+    def _add_task(self, customer: _Customer, service: str) -> None:
+        path = f"/accounts/{customer.account.account_id}/tasks"
+        task = self._as(customer.portal).post(path, {"service": service, "name": f"Back up {service}"})
+        customer.account.tasks[task["task_id"]] = Task(service)
+
+    def _live(self, what: tuple[_Customer, date]) -> None:
+        """What happens to an account on a day, apart from its backups."""
+        customer, today = what
+        account, api = customer.account, self._as(customer.portal)
+        if customer.subscribing_on is not None and customer.subscribing_on <= today and not account.plan:
+            if customer.life == "trial, monthly by itself":
+                account.plan, account.subscribed_on = "monthly", customer.subscribing_on
+            else:
+                account.plan, account.subscribed_on = customer.life.split()[-1], today
+                api.post("/accounts/subscribe", {"plan": account.plan, "accounts": [account.account_id]})
+        if customer.removing_on == today:
+            api.delete(f"/accounts/{account.account_id}", {"approve_data_removal": True})
+            account.ended_on = today
+        elif account.ended_on is None and random.Random(f"{account.account_id} {today}").random() < 0.02:
+            task_id, task = next(iter(account.tasks.items()))
+            if task.deleted_at is None:
+                api.delete(f"/accounts/{account.account_id}/tasks/{task_id}")
+                task.deleted_at = clock.now()
+
+    # What the engine reports
+
+    def _happened(self, day: date, *, first: bool, held_back: float = 0.2) -> list[_Event]:
+        """What happened to entities since the clock stopped last; some of it is held back until the end."""
+        now = clock.now()
+        since = now - timedelta(minutes=30) if first else datetime.combine(day - timedelta(days=5), time(9), UTC)
+        events = []
+        for customer in self.customers:
+            account = customer.account
+            if account.ended_on is not None:
+                continue
+            for task_id, task in account.tasks.items():
+                if task.deleted_at is None and (not task.entities or self.chance.random() < 0.5):
+                    events.append(self._event(account, task_id, task, self._between(since, now)))
+        held = [event for event in events if self.chance.random() < held_back]
+        late = {event["event_id"] for event in held}
+        removed_later = {each.account.account_id for each in self.customers if each.removing_on}
+        self._held_back += [event for event in held if event["account_id"] not in removed_later]
+        kept = {event["event_id"] for event in self._held_back}
+        return [event for event in events if event["event_id"] not in late & kept]
+
+    def _event(self, account: Account, task_id: str, task: Task, at: datetime) -> _Event:
+        self._events += 1
+        kind = _KINDS[task.service]
+        known = list(task.entities)
+        fresh = [f"{kind}-{len(known) + number}" for number in range(self.chance.choice((0, 1, 2, 4)) or not known)]
+        touched = fresh + self.chance.sample(known, k=self.chance.randint(0 if fresh else 1, min(3, len(known))))
+        event: _Event = {
+            "event_id": f"{self.tag}-{self._events}", "type": "entities.changed", "occurred_at": at.isoformat(),
+            "account_id": account.account_id, "task_id": task_id,
+            "entities": [self._entity(entity_id, kind) for entity_id in touched],
+        }  # fmt: skip
+        for entity in event["entities"]:
+            billable = entity["status"] != "inactive" and entity.get("licensed", True)
+            task.entities.setdefault(entity["entity_id"], []).append((at, event["event_id"], billable))
+        return event
+
+    def _entity(self, entity_id: str, kind: str) -> _Event:
+        status = self.chance.choices(("active", "inactive", "archived"), (70, 20, 10))[0]
+        licence = {"licensed": self.chance.random() < 0.85} if kind == "mailbox" else {}
+        size = self.chance.randrange(10**10)
+        return {"entity_id": entity_id, "name": entity_id, "kind": kind, "status": status, "bytes": size, **licence}
+
+    def _between(self, since: datetime, until: datetime) -> datetime:
+        milliseconds = int((until - since).total_seconds() * 1000)
+        return since.replace(microsecond=0) + timedelta(milliseconds=self.chance.randrange(milliseconds))
+
+    def _report(self, events: Iterable[_Event]) -> None:
+        """In any order, every tenth event twice, some of those in one and the same call."""
+        events = list(events)
+        told = events + [event for event in events if self.chance.random() < 0.1]
+        self.chance.shuffle(told)
+        calls = [told[first : first + _EVENTS_IN_A_CALL] for first in range(0, len(told), _EVENTS_IN_A_CALL)]
+        results = [result for of_call in self._each(self._report_call, calls) for result in of_call]
+        taken = sorted(result["event_id"] for result in results if result["result"] == "accepted")
+        self._expect(taken == sorted(event["event_id"] for event in events), "Not every event was taken in once.")
+        refused = [result for result in results if result["result"] == "refused"]
+        self._expect(not refused, f"{len(refused)} events were refused, such as {refused[:1]}")
+
+    def _report_call(self, events: list[_Event]) -> list[_Event]:
+        results: list[_Event] = self.engine.post("/engine/events", {"events": events})["results"]
+        return results
+
+    def _report_for_others(self) -> None:
+        """Events that must not count: of nobody's account, of another account's task, of what was removed."""
+        here, there = self.customers[0].account, self.customers[-1].account
+        removed = [each.account for each in self.customers if each.account.ended_on is not None]
+        entity = [self._entity("stranger", "drive")]
+        foreign = [(f"acc_{'0' * 26}", next(iter(here.tasks))), (here.account_id, next(iter(there.tasks)))]
+        foreign += [(account.account_id, next(iter(account.tasks))) for account in removed[:1]]
+        events = [
+            {
+                "event_id": f"{self.tag}-foreign-{number}", "type": "entities.changed", "task_id": task_id,
+                "account_id": account_id, "occurred_at": clock.now().isoformat(), "entities": entity,
+            }
+            for number, (account_id, task_id) in enumerate(foreign)
+        ]  # fmt: skip
+        results = self._report_call(events)
+        self._expect(
+            [result["result"] for result in results] == ["refused"] * len(foreign), f"Not all refused: {results}"
+        )
+
+    # The bills
+
+    def _compare(self) -> None:
+        api = self._as_distributor()
+        bills = _until(lambda: api.get("/billing/history", kind="monthly", limit=100)["items"])
+        self._expect(len(bills) == 1, f"There are {len(bills)} consolidated bills.")
+        bill = bills[0]
+        expected = {
+            key: line
+            for customer in self.customers
+            for key, line in self._lines_of(customer.account)
+        }  # fmt: skip
+        self.differences += _compared(expected, self._billed(bill["reference"]))
+        gross = _TERMS.gross(sum(line.amount for line in expected.values()))
+        self._expect(bill["amount"]["minor"] == gross, f"The bill is of {bill['amount']}, and should be of {gross}.")
+        _, pdf = self._document(bill["reference"], "pdf")
+        self._expect(pdf.startswith(b"%PDF-"), "The bill's PDF is none.")
+        self._compare_invoices(api)
+        self.figures |= {
+            "accounts": str(len(self.customers)),
+            "events": str(self._events),
+            "lines": str(len(expected)),
+            "total": f"{gross / 100:.2f} USD",
+            "differences": str(len(self.differences)),
+        }
+
+    def _lines_of(self, account: Account) -> list[tuple[Key, Line]]:
+        """None when they come to nothing: what is free is not billed."""
+        lines = list(_TERMS.monthly(account, self.start, self.end))
+        return lines if any(line.amount for _, line in lines) else []
+
+    def _compare_invoices(self, api: Api) -> None:
+        billed = {invoice["account_id"]: invoice["amount"]["minor"] for invoice in _all(api, "/billing/history", kind="annual")}
+        expected = {account_id: amount for account_id, amount in self._invoices.items() if amount}
+        self._expect(billed == expected, f"Annual invoices differ: {sorted(billed.items() ^ expected.items())[:6]}")
+
+    def _billed(self, reference: str) -> dict[Key, Line]:
+        name, text = self._document(reference, "csv")
+        rows = list(csv.DictReader(io.StringIO(text.decode("utf-8-sig"))))
+        lines = {
+            (row["Account ID"], row["Service"].lower().replace(" ", "_"), row["Kind"]): Line(
+                int(row["Quantity"]), _minor(row["Unit price"]), int(row["Days"]), int(row["Days of period"]), _minor(row["Amount"])
+            )
+            for row in rows
+        }
+        self._expect(len(lines) == len(rows), f"A line stands twice in {name}.")
+        return lines
+
+    def _document(self, reference: str, suffix: str) -> tuple[str, bytes]:
+        url = self._as_distributor().get(f"/billing/history/{reference}/{suffix}")["url"]
+        status, data = fetch("GET", url)
+        self._expect(status == 200, f"The {suffix} of bill {reference} was answered {status}.")
+        return f"{reference}.{suffix}", data
+
+    # Means
+
+    def _expect(self, holds: bool, otherwise: str) -> None:
+        if not holds:
+            self.differences.append(otherwise)
+
+    def _each(self, do: Callable[[Any], _Thing], things: Iterable[Any]) -> list[_Thing]:
+        """Do it for each, some at once; the results in the things' order."""
+        with ThreadPoolExecutor(_THREADS) as threads:
+            return list(threads.map(do, list(things)))
+
+    @contextmanager
+    def _measured(self, what: str) -> Iterator[None]:
+        began, sent = stopwatch.monotonic(), self.api.sent[0]
+        yield
+        seconds, requests = stopwatch.monotonic() - began, self.api.sent[0] - sent
+        self.figures[what] = f"{requests} requests in {seconds:.0f} s: {requests / seconds:.0f} a second"
