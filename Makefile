@@ -5,6 +5,12 @@ PYTHON ?= python3
 PORT ?= 4566
 # Lambda's Python, to compile the bytecode of what is built for AWS.
 RUNTIME_PYTHON ?= python3.13
+# make month: so many, and which of the possible months.
+PARTNERS ?= 4
+ACCOUNTS ?= 40
+SEED ?= 0
+# make test: how many tests run at once.
+WORKERS ?= 2
 export PORT
 export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY)
 
@@ -14,7 +20,7 @@ LOCK = $(abspath $(DEV))/uv pip compile --quiet --universal --python-version 3.1
 	--no-emit-index-url --no-header --no-annotate --no-strip-extras $(LOCK_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset clock test lint lock build deploy python
+.PHONY: help run stop reset clock jobs month test lint docs lock build deploy python
 .SILENT:
 
 help: ## this list
@@ -32,13 +38,23 @@ reset: .venv-cloud/requirements.txt ## stop the local cloud and forget what it s
 clock: .venv-cloud/requirements.txt ## say or move the local cloud's time: make clock TO=2026-12-24, make clock TO=now
 	$(CLOUD)/python -m local.clock $(TO)
 
+jobs: .venv-cloud/requirements.txt ## run in the local cloud what the schedules would have started by now
+	$(CLOUD)/python -m local.jobs
+
+month: .venv-cloud/requirements.txt ## play a month in the local cloud, check its bill: make month PARTNERS=40 ACCOUNTS=2000
+	$(CLOUD)/python -m local.month --partners $(PARTNERS) --accounts $(ACCOUNTS) --seed $(SEED)
+
 test: .venv/requirements.txt .venv-cloud/requirements.txt ## run all tests: make test, make test ONLY=tests/portal
-	$(DEV)/pytest $(ONLY)
+	$(DEV)/pytest --numprocesses $(WORKERS) --dist loadgroup $(ONLY)
 
 lint: .venv/requirements.txt ## check style and types
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
+
+docs: .venv/requirements.txt ## write what is generated: OpenAPI document, README's table, the engine's JSON schemas
+	PYTHONPATH=layers/portal $(DEV)/python -m local.document
+	PYTHONPATH=layers/portal $(DEV)/python -m local.engine_schemas
 
 lock: .venv/requirements.txt ## pin all requirements again, with hashes: make lock LOCK_OPTIONS=--upgrade
 	cd layers/vendor && $(LOCK) requirements.in --output-file requirements.txt

@@ -1,14 +1,13 @@
 """The portal's API as anybody outside would call it."""
 
 import json
-import threading
+from contextlib import closing
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 _TIMEOUT_SECONDS = 120
-_connections = threading.local()
 
 
 class Refused(Exception):
@@ -49,7 +48,8 @@ class Api:
         if body is not None:
             headers["Content-Type"] = "application/json"
         self.sent[0] += 1
-        status, data = fetch(method, self.url + path, None if body is None else json.dumps(body).encode(), headers)
+        raw = None if body is None else json.dumps(body).encode()
+        status, data = fetch(method, self.url + path, raw, headers)
         if status >= 400:
             raise Refused(f"{method} {path}", status, data.decode(errors="replace"))
         return json.loads(data) if data else None
@@ -58,15 +58,9 @@ class Api:
 def fetch(
     method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None
 ) -> tuple[int, bytes]:
-    """Status and body of an answer; redirects are not followed, connections are kept."""
+    """Status and body of an answer; redirects are not followed."""
     parts = urlsplit(url)
-    target = parts.path + (f"?{parts.query}" if parts.query else "")
-    kept: dict[str, HTTPConnection] = _connections.__dict__.setdefault("kept", {})
-    connection = kept.setdefault(parts.netloc, HTTPConnection(parts.netloc, timeout=_TIMEOUT_SECONDS))
-    try:
-        connection.request(method, target, body, headers or {})
-        answer: HTTPResponse = connection.getresponse()
+    with closing(HTTPConnection(parts.netloc, timeout=_TIMEOUT_SECONDS)) as connection:
+        connection.request(method, f"{parts.path}?{parts.query}".rstrip("?"), body, headers or {})
+        answer = connection.getresponse()
         return answer.status, answer.read()
-    except OSError:
-        connection.close()
-        raise

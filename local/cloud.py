@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -69,11 +71,18 @@ class Deployment:
     """Whether it was deployed just now."""
 
     @property
+    def engine_token(self) -> str:
+        """With what the backup engine signs in."""
+        secret = client("secretsmanager").get_secret_value(SecretId=self.outputs["EngineSecretArn"])
+        return f"eng_{secret['SecretString']}"
+
+    @property
     def api_url(self) -> str:
         """Without host names that only some systems resolve, such as `<id>.execute-api.localhost`."""
         return f"{ENDPOINT}/_aws/execute-api/{self.outputs['ApiId']}/{STAGE}"
 
 
+@cache
 def client(service: str) -> Any:
     """A boto3 client of the local cloud."""
     session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=REGION)
@@ -106,7 +115,7 @@ def deployment() -> Deployment:
 
 def save() -> None:
     """Write what is stored to disk, which MiniStack does only when it stops: so stop and start it."""
-    with step("Saving"), redirect_stdout(None):
+    with step("Saving"), redirect_stdout(StringIO()):
         stop()
         _start()
 

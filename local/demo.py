@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from local.people import DISTRIBUTOR_EMAIL, OPERATOR_EMAIL, PASSWORD
+from local.stage import Stage
 from portal.periods import payment_dates
 from portal.scope import Caller
 
@@ -23,21 +24,6 @@ _EVENTS_IN_A_CALL = 20
 
 EXCHANGE, DROPBOX = "microsoft_365_exchange", "dropbox"
 _KINDS = {EXCHANGE: "mailbox", DROPBOX: "drive"}
-
-
-class Stage(Protocol):
-    """Where a scenario is played: invokes functions, delivers messages, and has a clock that can be set."""
-
-    now: datetime
-
-    def call(self, operation: str, as_: Caller | None = None, **request: Any) -> Any: ...
-    def invoke(self, function: str, event: dict[str, Any]) -> Any: ...
-    def identify(self, access_token: str) -> Caller: ...
-    def run(self, job: str) -> Any: ...
-    def work(self, worker: str, queue: str) -> int: ...
-    def stream(self) -> None: ...
-    def mail_to(self, address: str) -> list[str]: ...
-    def engine(self) -> Caller: ...
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = ROOT / "functions"
-if str(FUNCTIONS) not in sys.path:
-    sys.path.insert(0, str(FUNCTIONS))
+sys.path += [str(path) for path in (FUNCTIONS, ROOT / "layers/portal") if str(path) not in sys.path]
 
 from portal.operation import ANYBODY, Declaration, LambdaHandler, Reply, declared  # noqa: E402
 from portal.permissions import Permission  # noqa: E402

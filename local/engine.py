@@ -334,17 +334,13 @@ def _parts(things: list[Any], size: int) -> Iterator[list[Any]]:
 
 def of_the_local_cloud() -> Engine:
     """An engine of the running local cloud, with what it remembers from the last time."""
-    stack = cloud.client("cloudformation").describe_stacks(StackName=cloud.STACK)["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    token = cloud.client("secretsmanager").get_secret_value(SecretId=outputs["EngineSecretArn"])[
-        "SecretString"
-    ]
+    deployment = cloud.deployment()
     session = requests.Session()
     session.trust_env = False
     return Engine(
         queue=cloud.client("sqs"),
-        queue_url=outputs["EngineCommandsUrl"],
-        portal=Portal(session, cloud.Deployment(outputs, False).api_url, token),
+        queue_url=deployment.outputs["EngineCommandsUrl"],
+        portal=Portal(session, deployment.api_url, deployment.engine_token),
         now=lambda: clock.now().astimezone(UTC),
         memory=Memory.of(cloud.HOME / "engine.json"),
     )

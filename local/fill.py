@@ -1,7 +1,7 @@
 """Fill an empty local cloud with the demo.
 
-It is played on a stage beside what is deployed: a table, queues and a bucket made for it, on which nothing deployed
-acts, so that the clock is the demo's. What has come about there is then copied to what is deployed.
+It is played on a stage beside what is deployed: a table, queues and a bucket made for it, on which nothing
+deployed acts, so that the clock is the demo's. What has come about there is then copied to what is deployed.
 """
 
 import os
@@ -104,7 +104,7 @@ def _play(variables: dict[str, str]) -> None:
     layers = [str(cloud.APP / layer / "python") for layer in ("PortalLayer", "VendorLayer")]
     told = {name: text for name, text in variables.items() if not name.startswith("AWS_")}
     own = {
-        # The layer's botocore knows only the services that the functions use; the stage reads a stream as well.
+        # The layer's botocore knows only the services that the functions use; the stage reads a stream too.
         "AWS_DATA_PATH": str(Path(botocore.__file__).parent / "data"),
         "AWS_REGION": cloud.REGION,
         "CLOCK_FILE": "",
@@ -149,7 +149,10 @@ def _copy_items(source: str, target: str) -> None:
     dynamodb = cloud.client("dynamodb")
     while requests:
         some, requests = requests[:_ITEMS_AT_ONCE], requests[_ITEMS_AT_ONCE:]
-        requests = dynamodb.batch_write_item(RequestItems={target: some})["UnprocessedItems"].get(target, []) + requests
+        requests = (
+            dynamodb.batch_write_item(RequestItems={target: some})["UnprocessedItems"].get(target, [])
+            + requests
+        )
 
 
 def _is_account(item: dict[str, Any]) -> bool:

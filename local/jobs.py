@@ -16,14 +16,14 @@ JOBS = ("RunUsageSnapshot", "RunTrials", "RunAnnualBilling", "RunMonthlyBilling"
 """In this order: a bill looks at what the snapshots have counted, and reminders at the bill."""
 
 _QUIET_SECONDS = 1.5
-"""When nothing was waiting for so long, nothing will come from the stream either: it delivers every second."""
+"""When nothing was waiting for so long, nothing comes from the stream either: it delivers every second."""
 _PATIENCE_SECONDS = 900
 _NOT_OURS = ("EngineCommands",)
 """Read outside, by the engine."""
 
 
 def run(*jobs: str) -> Iterator[tuple[str, int, float]]:
-    """Run jobs one after the other; of each its name, the messages that it sent, and the seconds until all was done.
+    """Run jobs one after the other; of each its name, the messages that it sent, and the seconds it took.
 
     Raises:
         Trouble: a job failed, or its messages did not come to an end.
@@ -45,7 +45,9 @@ def dead_letters() -> dict[str, int]:
 
 def _names(kind: str) -> dict[str, str]:
     """The deployed resources of a type: physical by logical id."""
-    pages = cloud.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=cloud.STACK)
+    pages = (
+        cloud.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=cloud.STACK)
+    )
     return {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
         for page in pages
@@ -73,7 +75,9 @@ def _wait_until_empty(urls: list[str]) -> None:
         if any(_waiting(url) for url in urls):
             last = time.monotonic()
         if last - began > _PATIENCE_SECONDS:
-            raise cloud.Trouble("Messages are still waiting after a quarter of an hour: see .local/log/cloud.log")
+            raise cloud.Trouble(
+                "Messages are still waiting after a quarter of an hour: see .local/log/cloud.log"
+            )
         time.sleep(0.2)
 
 

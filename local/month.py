@@ -18,7 +18,6 @@ import sys
 import time as stopwatch
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
@@ -63,14 +62,19 @@ class _Customer:
     life: str
     portal: str
     """A partner's id; empty for a direct account."""
-    subscribing_on: date | None
-    removing_on: date | None
+    created_at: datetime
+    chance: random.Random
+    """Of its own, so that it makes no difference which thread comes first."""
+    subscribing_on: date | None = None
+    removing_on: date | None = None
 
 
 @dataclass
 class Month:
     api: Api
     engine: Api
+    create_first_operator: str
+    """The function's name."""
     chance: random.Random
     start: date
     end: date
@@ -81,32 +85,39 @@ class Month:
     differences: list[str] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)
     _events: int = 0
+    _requests: int = 0
+    _seconds: float = 0
+    """That those requests took which were sent some at once."""
+    _told_until: datetime | None = None
     _held_back: list[_Event] = field(default_factory=list)
     _invoices: dict[str, int] = field(default_factory=dict)
     """What annual invoices must come to, by account id."""
     _distributor: Api | None = None
     _tokens: dict[str, Api] = field(default_factory=dict)
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS))
 
     def play(self, partners: int, accounts: int) -> None:
-        with self._measured("playing the month"):
-            self._go_to(self.start, 8)
-            with cloud.step("Adding a distributor and its partners"):
-                self._add_distributor()
-                portals = ["", *self._each(self._add_partner, range(partners))]
-            births = sorted(self.chance.choices((0, 0, 0, 5, 11), k=accounts))
-            for number, offset in enumerate(_DAYS):
-                day = self.start + timedelta(days=offset)
-                self._go_to(day, 9)
-                with cloud.step(f"Living {day}") as tell:
-                    born = [(index, portals) for index, birth in enumerate(births) if birth == offset]
-                    self.customers += self._each(self._add_customer, born)
-                    tell(f"{len(self.customers)} accounts")
-                    self._each(self._live, [(customer, day) for customer in self.customers])
-                    self._report(self._happened(day, first=number == 0))
-                    self._run_jobs()
+        self._go_to(self.start, 8)
+        with cloud.step("Adding a distributor and its partners"):
+            self._add_distributor()
+            portals = ["", *self._each(self._add_partner, range(partners))]
+        births = sorted(self.chance.choices((0, 0, 0, 5, 11), k=accounts))
+        for offset in _DAYS:
+            day = self.start + timedelta(days=offset)
+            self._go_to(day, 9)
+            with cloud.step(f"Living {day}") as tell:
+                born = [(number, portals) for number, birth in enumerate(births) if birth == offset]
+                self.customers += self._each(self._add_customer, born)
+                tell(f"{len(self.customers)} accounts")
+                self._each(self._live, [(customer, day) for customer in self.customers])
+                events = self._happened(held_back=0.2)
+                tell(f"{len(events)} events")
+                self._report(events)
+                tell("jobs")
+                self._run_jobs()
         self._go_to(self.end, 1)
         with cloud.step("The engine reports what was left over"):
-            self._report([*self._held_back, *self._happened(self.end, first=False, held_back=0)])
+            self._report([*self._held_back, *self._happened(held_back=0)])
             self._report_for_others()
         self._go_to(self.end, 2)
         self._bill()
@@ -135,16 +146,29 @@ class Month:
 
     # People
 
-    def _add_distributor(self) -> None:
-        operator = self.api.sign_in(OPERATOR_EMAIL, PASSWORD)
-        email = f"admin@{self.tag}.example.com"
-        operator.post("/operator/distributors", {
-            "name": f"Distribution {self.tag}", "email": email, "country": "LU", "payment_day": self._payment_day,
-            "currency": "USD", "tax_rate": "0.17", "tax_name": "VAT", "tax_id": "LU12345678",
-            "billing_method": "invoice", "prices": _prices(),
-        })  # fmt: skip
+    def _as_operator(self) -> Api:
+        """A local cloud without the demo has no operator yet."""
+        try:
+            return self.api.sign_in(OPERATOR_EMAIL, PASSWORD)
+        except Refused:
+            payload = json.dumps({"email": OPERATOR_EMAIL, "name": "First Operator"}).encode()
+            cloud.client("lambda").invoke(FunctionName=self.create_first_operator, Payload=payload)
+            self._confirm(OPERATOR_EMAIL)
+            return self.api.sign_in(OPERATOR_EMAIL, PASSWORD)
+
+    def _confirm(self, email: str) -> None:
+        """Follow the link in the invitation and choose a password."""
         token = _until(lambda: _link_mailed_to(email))
         self.api.post("/auth/confirm-email", {"token": token, "password": PASSWORD})
+
+    def _add_distributor(self) -> None:
+        operator, email = self._as_operator(), f"admin@{self.tag}.example.com"
+        operator.post("/operator/distributors", {
+            "name": f"Distribution {self.tag}", "email": email, "country": "LU", "currency": "USD",
+            "payment_day": self._payment_day, "billing_method": "invoice", "prices": _prices(),
+            "tax_rate": "0.17", "tax_name": "VAT", "tax_id": "LU12345678",
+        })  # fmt: skip
+        self._confirm(email)
 
     @property
     def _payment_day(self) -> int:
@@ -166,7 +190,11 @@ class Month:
         return self._tokens[portal]
 
     def _add_partner(self, number: int) -> str:
-        body = {"name": f"Partner {number:03d}", "email": f"partner-{number:03d}@{self.tag}.example.com", "country": "LU"}
+        body = {
+            "name": f"Partner {number:03d}",
+            "email": f"partner-{number:03d}@{self.tag}.example.com",
+            "country": "LU",
+        }
         partner_id: str = self._as_distributor().post("/partners", body)["id"]
         return partner_id
 
@@ -188,15 +216,15 @@ class Month:
             "name": f"Customer {number:05d}", "email": f"customer-{number:05d}@{self.tag}.example.com",
             "subscription": modes.get(life, {"mode": "trial_with_expiration"}),
         })  # fmt: skip
-        account, today = Account(added["account_id"]), clock.now().date()
-        later = [self.start + timedelta(days=day) for day in _DAYS if self.start + timedelta(days=day) > today]
-        customer = _Customer(account, life, portal, None, None)
-        if life in ("monthly", "monthly, removed", "annual"):
-            account.plan, account.subscribed_on = life.partition(",")[0], today
-        elif life == "trial, monthly by itself":
-            customer.subscribing_on = today + timedelta(days=14)
+        customer = _Customer(Account(added["account_id"]), life, portal, clock.now(), chance)
+        account, today = customer.account, customer.created_at.date()
+        later = [day for offset in _DAYS if (day := self.start + timedelta(days=offset)) > today]
+        if life == "trial, monthly by itself":
+            account.plan, account.subscribed_on = "monthly", today + timedelta(days=14)
         elif life.startswith("trial, subscribed"):
             customer.subscribing_on = chance.choice(later)
+        elif life != "trial, expires":
+            account.plan, account.subscribed_on = life.partition(",")[0], today
         if life == "monthly, removed":
             customer.removing_on = chance.choice(later)
         for service in chance.sample([EXCHANGE, DROPBOX, BOX], k=chance.choice((1, 1, 2))):
@@ -211,78 +239,90 @@ class Month:
     def _live(self, what: tuple[_Customer, date]) -> None:
         """What happens to an account on a day, apart from its backups."""
         customer, today = what
-        account, api = customer.account, self._as(customer.portal)
-        if customer.subscribing_on is not None and customer.subscribing_on <= today and not account.plan:
-            if customer.life == "trial, monthly by itself":
-                account.plan, account.subscribed_on = "monthly", customer.subscribing_on
-            else:
-                account.plan, account.subscribed_on = customer.life.split()[-1], today
-                api.post("/accounts/subscribe", {"plan": account.plan, "accounts": [account.account_id]})
+        account = customer.account
+        path = f"/accounts/{account.account_id}"
+        if customer.subscribing_on == today:
+            account.plan, account.subscribed_on = customer.life.split()[-1], today
+            body = {"plan": account.plan, "accounts": [account.account_id]}
+            self._as(customer.portal).post("/accounts/subscribe", body)
         if customer.removing_on == today:
-            api.delete(f"/accounts/{account.account_id}", {"approve_data_removal": True})
+            self._as(customer.portal).delete(path, {"approve_data_removal": True})
             account.ended_on = today
-        elif account.ended_on is None and random.Random(f"{account.account_id} {today}").random() < 0.02:
+        elif account.ended_on is None and customer.chance.random() < 0.02:
             task_id, task = next(iter(account.tasks.items()))
             if task.deleted_at is None:
-                api.delete(f"/accounts/{account.account_id}/tasks/{task_id}")
+                self._as(customer.portal).delete(f"{path}/tasks/{task_id}")
                 task.deleted_at = clock.now()
 
     # What the engine reports
 
-    def _happened(self, day: date, *, first: bool, held_back: float = 0.2) -> list[_Event]:
-        """What happened to entities since the clock stopped last; some of it is held back until the end."""
+    def _happened(self, *, held_back: float) -> list[_Event]:
+        """What happened to entities since the last time; a part of it is held back until the end."""
         now = clock.now()
-        since = now - timedelta(minutes=30) if first else datetime.combine(day - timedelta(days=5), time(9), UTC)
-        events = []
+        since, self._told_until = self._told_until or now - timedelta(minutes=30), now
+        events: list[_Event] = []
         for customer in self.customers:
-            account = customer.account
-            if account.ended_on is not None:
-                continue
-            for task_id, task in account.tasks.items():
-                if task.deleted_at is None and (not task.entities or self.chance.random() < 0.5):
-                    events.append(self._event(account, task_id, task, self._between(since, now)))
-        held = [event for event in events if self.chance.random() < held_back]
-        late = {event["event_id"] for event in held}
-        removed_later = {each.account.account_id for each in self.customers if each.removing_on}
-        self._held_back += [event for event in held if event["account_id"] not in removed_later]
-        kept = {event["event_id"] for event in self._held_back}
-        return [event for event in events if event["event_id"] not in late & kept]
+            for task_id, task in customer.account.tasks.items():
+                if customer.account.ended_on is not None or task.deleted_at is not None:
+                    continue
+                if not task.entities or self.chance.random() < 0.5:
+                    at = self._between(max(since, customer.created_at), now)
+                    event = self._event(customer.account, task_id, task, at)
+                    may_be_late = customer.removing_on is None and self.chance.random() < held_back
+                    (self._held_back if may_be_late else events).append(event)
+        return events
 
     def _event(self, account: Account, task_id: str, task: Task, at: datetime) -> _Event:
         self._events += 1
         kind = _KINDS[task.service]
         known = list(task.entities)
-        fresh = [f"{kind}-{len(known) + number}" for number in range(self.chance.choice((0, 1, 2, 4)) or not known)]
-        touched = fresh + self.chance.sample(known, k=self.chance.randint(0 if fresh else 1, min(3, len(known))))
+        fresh = [
+            f"{kind}-{len(known) + number}" for number in range(self.chance.choice((0, 1, 2, 4)) or not known)
+        ]
+        touched = fresh + self.chance.sample(
+            known, k=self.chance.randint(0 if fresh else 1, min(3, len(known)))
+        )
         event: _Event = {
-            "event_id": f"{self.tag}-{self._events}", "type": "entities.changed", "occurred_at": at.isoformat(),
-            "account_id": account.account_id, "task_id": task_id,
+            "event_id": f"{self.tag}-{self._events}", "type": "entities.changed",
+            "occurred_at": at.isoformat(), "account_id": account.account_id, "task_id": task_id,
             "entities": [self._entity(entity_id, kind) for entity_id in touched],
         }  # fmt: skip
-        for entity in event["entities"]:
-            billable = entity["status"] != "inactive" and entity.get("licensed", True)
-            task.entities.setdefault(entity["entity_id"], []).append((at, event["event_id"], billable))
         return event
+
+    def _tasks(self) -> dict[str, Task]:
+        return {task_id: task for each in self.customers for task_id, task in each.account.tasks.items()}
 
     def _entity(self, entity_id: str, kind: str) -> _Event:
         status = self.chance.choices(("active", "inactive", "archived"), (70, 20, 10))[0]
         licence = {"licensed": self.chance.random() < 0.85} if kind == "mailbox" else {}
         size = self.chance.randrange(10**10)
-        return {"entity_id": entity_id, "name": entity_id, "kind": kind, "status": status, "bytes": size, **licence}
+        return {
+            "entity_id": entity_id,
+            "name": entity_id,
+            "kind": kind,
+            "status": status,
+            "bytes": size,
+            **licence,
+        }
 
     def _between(self, since: datetime, until: datetime) -> datetime:
+        since = since.replace(microsecond=0)
         milliseconds = int((until - since).total_seconds() * 1000)
-        return since.replace(microsecond=0) + timedelta(milliseconds=self.chance.randrange(milliseconds))
+        return since + timedelta(milliseconds=self.chance.randrange(milliseconds))
 
     def _report(self, events: Iterable[_Event]) -> None:
         """In any order, every tenth event twice, some of those in one and the same call."""
-        events = list(events)
+        events, tasks = list(events), self._tasks()
+        for event in events:
+            _note(tasks[event["task_id"]], event)
         told = events + [event for event in events if self.chance.random() < 0.1]
         self.chance.shuffle(told)
         calls = [told[first : first + _EVENTS_IN_A_CALL] for first in range(0, len(told), _EVENTS_IN_A_CALL)]
         results = [result for of_call in self._each(self._report_call, calls) for result in of_call]
         taken = sorted(result["event_id"] for result in results if result["result"] == "accepted")
-        self._expect(taken == sorted(event["event_id"] for event in events), "Not every event was taken in once.")
+        self._expect(
+            taken == sorted(event["event_id"] for event in events), "Not every event was taken in once."
+        )
         refused = [result for result in results if result["result"] == "refused"]
         self._expect(not refused, f"{len(refused)} events were refused, such as {refused[:1]}")
 
@@ -306,7 +346,8 @@ class Month:
         ]  # fmt: skip
         results = self._report_call(events)
         self._expect(
-            [result["result"] for result in results] == ["refused"] * len(foreign), f"Not all refused: {results}"
+            [result["result"] for result in results] == ["refused"] * len(foreign),
+            f"Not all refused: {results}",
         )
 
     # The bills
@@ -323,11 +364,15 @@ class Month:
         }  # fmt: skip
         self.differences += _compared(expected, self._billed(bill["reference"]))
         gross = _TERMS.gross(sum(line.amount for line in expected.values()))
-        self._expect(bill["amount"]["minor"] == gross, f"The bill is of {bill['amount']}, and should be of {gross}.")
+        self._expect(
+            bill["amount"]["minor"] == gross, f"The bill is of {bill['amount']}, and should be of {gross}."
+        )
         _, pdf = self._document(bill["reference"], "pdf")
         self._expect(pdf.startswith(b"%PDF-"), "The bill's PDF is none.")
         self._compare_invoices(api)
         self.figures |= {
+            "requests": f"{self._requests}, {self._requests / self._seconds:.0f} a second",
+            "administrator": f"admin@{self.tag}.example.com",
             "accounts": str(len(self.customers)),
             "events": str(self._events),
             "lines": str(len(expected)),
@@ -341,16 +386,25 @@ class Month:
         return lines if any(line.amount for _, line in lines) else []
 
     def _compare_invoices(self, api: Api) -> None:
-        billed = {invoice["account_id"]: invoice["amount"]["minor"] for invoice in _all(api, "/billing/history", kind="annual")}
+        billed = {
+            invoice["account_id"]: invoice["amount"]["minor"]
+            for invoice in _all(api, "/billing/history", kind="annual")
+        }
         expected = {account_id: amount for account_id, amount in self._invoices.items() if amount}
-        self._expect(billed == expected, f"Annual invoices differ: {sorted(billed.items() ^ expected.items())[:6]}")
+        self._expect(
+            billed == expected, f"Annual invoices differ: {sorted(billed.items() ^ expected.items())[:6]}"
+        )
 
     def _billed(self, reference: str) -> dict[Key, Line]:
         name, text = self._document(reference, "csv")
         rows = list(csv.DictReader(io.StringIO(text.decode("utf-8-sig"))))
         lines = {
             (row["Account ID"], row["Service"].lower().replace(" ", "_"), row["Kind"]): Line(
-                int(row["Quantity"]), _minor(row["Unit price"]), int(row["Days"]), int(row["Days of period"]), _minor(row["Amount"])
+                int(row["Quantity"]),
+                _minor(row["Unit price"]),
+                int(row["Days"]),
+                int(row["Days of period"]),
+                _minor(row["Amount"]),
             )
             for row in rows
         }
@@ -371,12 +425,118 @@ class Month:
 
     def _each(self, do: Callable[[Any], _Thing], things: Iterable[Any]) -> list[_Thing]:
         """Do it for each, some at once; the results in the things' order."""
-        with ThreadPoolExecutor(_THREADS) as threads:
-            return list(threads.map(do, list(things)))
-
-    @contextmanager
-    def _measured(self, what: str) -> Iterator[None]:
         began, sent = stopwatch.monotonic(), self.api.sent[0]
-        yield
-        seconds, requests = stopwatch.monotonic() - began, self.api.sent[0] - sent
-        self.figures[what] = f"{requests} requests in {seconds:.0f} s: {requests / seconds:.0f} a second"
+        done = list(self._threads.map(do, list(things)))
+        self._seconds += stopwatch.monotonic() - began
+        self._requests += self.api.sent[0] - sent
+        return done
+
+
+def _note(task: Task, event: _Event) -> None:
+    """What an event says of a task's entities, to work the bills out from."""
+    at = datetime.fromisoformat(event["occurred_at"])
+    for entity in event["entities"]:
+        billable = entity["status"] != "inactive" and entity.get("licensed", True)
+        task.entities.setdefault(entity["entity_id"], []).append((at, event["event_id"], billable))
+
+
+def _compared(expected: dict[Key, Line], billed: dict[Key, Line]) -> list[str]:
+    return [
+        f"{' '.join(key)}: billed {billed.get(key)}, should be {expected.get(key)}"
+        for key in sorted(expected.keys() | billed.keys())
+        if expected.get(key) != billed.get(key)
+    ]
+
+
+def _prices() -> dict[str, Any]:
+    return {
+        "currency": "USD",
+        "discount": str(float(_TERMS.discount)),
+        "services": {
+            service: {
+                "monthly": _amount(price.monthly),
+                "annual": _amount(price.annual),
+                "tiers": [
+                    {
+                        "minimum": price.tier,
+                        "monthly": _amount(price.tier_monthly),
+                        "annual": _amount(price.tier_annual),
+                    }
+                ],
+            }
+            for service, price in _TERMS.prices.items()
+        },
+    }
+
+
+def _amount(minor: int) -> str:
+    return f"{minor // 100}.{minor % 100:02d}"
+
+
+def _minor(amount: str) -> int:
+    whole, _, cents = amount.partition(".")
+    return int(whole + cents)
+
+
+def _all(api: Api, path: str, **query: Any) -> Iterator[Any]:
+    """Every row of a list, page by page."""
+    cursor: dict[str, str] = {}
+    while True:
+        page = api.get(path, limit=100, **query, **cursor)
+        yield from page["items"]
+        if page["next_cursor"] is None:
+            return
+        cursor = {"cursor": page["next_cursor"]}
+
+
+def _link_mailed_to(email: str) -> str | None:
+    """The token of the link in the last mail to somebody."""
+    _, data = fetch("GET", f"{cloud.ENDPOINT}/_ministack/ses/messages")
+    mails = [mail for of_account in json.loads(data)["messages"].values() for mail in of_account]
+    found = [re.search(r"#token=([\w-]+)", mail["BodyText"]) for mail in mails if email in mail["To"]]
+    return found[-1][1] if found and found[-1] else None
+
+
+def _until(look: Callable[[], _Thing]) -> _Thing:
+    """What is there in the end; what is not there after a while will not come."""
+    deadline = stopwatch.monotonic() + _PATIENCE_SECONDS
+    while not (found := look()) and stopwatch.monotonic() < deadline:
+        stopwatch.sleep(0.3)
+    return found
+
+
+def _of_the_local_cloud(seed: int) -> Month:
+    """A month from the next payment day on, of a distributor of its own."""
+    deployment = cloud.deployment()
+    chance = random.Random(seed)
+    start, end = period_after(chance.randint(1, 31), clock.now().date())
+    api = Api(f"{deployment.api_url}/v1")
+    return Month(
+        api=api,
+        engine=api.with_token(deployment.engine_token),
+        create_first_operator=deployment.outputs["CreateFirstOperatorName"],
+        chance=chance,
+        start=start,
+        end=end,
+        tag=f"month-{seed}-{start:%Y%m%d}",
+    )
+
+
+def main(arguments: list[str]) -> str | None:
+    parser = argparse.ArgumentParser(prog="python -m local.month", description=__doc__.partition("\n")[0])
+    parser.add_argument("--partners", type=int, default=2)
+    parser.add_argument("--accounts", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    wanted = parser.parse_args(arguments)
+    try:
+        month = _of_the_local_cloud(wanted.seed)
+        month.play(wanted.partners, wanted.accounts)
+    except (cloud.Trouble, Refused) as trouble:
+        return str(trouble)
+    for name, figure in month.figures.items():
+        print(f"{name:<20} {figure}")
+    return "\n".join(month.differences[:20]) or None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

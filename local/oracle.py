@@ -97,7 +97,10 @@ class Terms:
                     price = self.prices[service].of(quantity, annual=False)
                     days, of_days = len(subscribed), (end - start).days
                     amount = self.amount(quantity, price, days, of_days)
-                    yield (account.account_id, service, "monthly"), Line(quantity, price, days, of_days, amount)
+                    yield (
+                        (account.account_id, service, "monthly"),
+                        Line(quantity, price, days, of_days, amount),
+                    )
         if account.plan == "annual" and account.invoiced is not None and account.ended_on is None:
             yield from self._grown(account, end)
 

@@ -13,7 +13,9 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def sources(folder: Path) -> list[Path]:
     """Everything below a folder that is not made by running it or a tool's own, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not _is_made(path.relative_to(folder)))
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and not _is_made(path.relative_to(folder))
+    )
 
 
 def _is_made(path: Path) -> bool:

@@ -1,7 +1,7 @@
-"""Play the demo on the stage that the environment names: python -m local.play <instant>
+"""Play the demo on the stage that the environment names: python -m local.play <present instant>
 
 Runs as the functions do, with the portal's layers and settings, so `local.fill` starts it as a process of its
-own. It ends the demo on the instant's day, and prints every month that it comes to.
+own. It ends the demo on the present day, and prints every month that it comes to.
 """
 
 import json
@@ -21,23 +21,25 @@ _MONTHS_LOOKED_BACK = 2
 
 
 class _Clock:
-    """Stands still until it is set."""
+    """Stands still until it is set, and never goes beyond the present."""
 
-    def __init__(self, at: datetime) -> None:
-        self._at = at
+    def __init__(self, present: datetime) -> None:
+        self._at = self._present = present
 
     def __call__(self) -> datetime:
         return self._at
 
     def set(self, to: datetime, /) -> None:
-        self._at = to
+        self._at = min(to, self._present)
 
 
 class LocalStage(Stage):
     """A stage in the local cloud, which keeps every mail that SES took."""
 
     def mail_to(self, address: str) -> list[str]:
-        mails = [mail for account in _sent()["messages"].values() for mail in account if address in mail["To"]]
+        mails = [
+            mail for account in _sent()["messages"].values() for mail in account if address in mail["To"]
+        ]
         return [mail["BodyText"] for mail in sorted(mails, key=lambda mail: str(mail["Timestamp"]))]
 
 
@@ -48,13 +50,13 @@ def _sent() -> Any:
 
 
 def main(arguments: list[str]) -> None:
-    ends_at = datetime.fromisoformat(arguments[0])
-    clock = _Clock(ends_at)
+    present = datetime.fromisoformat(arguments[0])
+    clock = _Clock(present)
     job._MONTHS_LOOKED_BACK = _MONTHS_LOOKED_BACK
     # What the functions log goes where errors go: standard output is for the months alone.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as progress, portal_clock.override(clock):
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        Demo(LocalStage(clock), ends_at.date(), lambda month: print(month, file=progress, flush=True)).play()
+        Demo(LocalStage(clock), present.date(), lambda month: print(month, file=progress, flush=True)).play()
 
 
 if __name__ == "__main__":

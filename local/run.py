@@ -6,21 +6,25 @@ from local import cloud, fill
 from local.api import Api, Refused
 from local.people import DISTRIBUTOR_EMAIL, OPERATOR_EMAIL, PASSWORD
 
-_HOW_TO_GO_ON = """
-The API answers at {url} (its documentation: {url}/docs).
-The distributor of the demo is {distributor}, the operator {operator}; both have the password
-"{password}". Mails that were sent are at {mails}
+_HOW_TO_GO_ON = r"""
+The API answers at {url}
+Its documentation: {url}/docs
+Mails that it sent: {mails}
+Distributor: {distributor}, operator: {operator}, both with the password: {password}
 
 Sign in:
 
   API={url}
-  TOKEN=$(curl -s $API/auth/sign-in -H 'Content-Type: application/json' -d '{{"email": "{distributor}", "password": "{password}"}}' | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
+  TOKEN=$(curl -s $API/auth/sign-in -H 'Content-Type: application/json' \
+    -d '{{"email": "{distributor}", "password": "{password}"}}' \
+    | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
+  AUTH="Authorization: Bearer $TOKEN"
 
-and list the partners, see the billing status of all accounts, or download the last bill:
+and within 15 minutes list the partners, see the billing status of all accounts, or download the last bill:
 
-  curl -s $API/partners -H "Authorization: Bearer $TOKEN" | python3 -m json.tool
-  curl -s $API/billing/status -H "Authorization: Bearer $TOKEN" | python3 -m json.tool
-  curl -sLo bill.pdf $API/billing/history/{reference}/pdf -H "Authorization: Bearer $TOKEN"
+  curl -s $API/partners -H "$AUTH" | python3 -m json.tool
+  curl -s $API/billing/status -H "$AUTH" | python3 -m json.tool
+  curl -sLo bill.pdf $API/billing/history/{reference}/pdf -H "$AUTH"
 """
 
 

@@ -1,4 +1,4 @@
-"""Where the portal is played without Lambda: functions are invoked as somebody, jobs run, workers empty their queues.
+"""Where the portal is played without Lambda: functions are invoked as somebody, workers empty their queues.
 
 It stands on whatever AWS the environment points to, and knows nothing of how that was made.
 """
@@ -92,7 +92,15 @@ class Stage:
         address: str = "198.51.100.7",
     ) -> Answer:
         """Invoke an operation such as `accounts.remove_account`; `body` goes as JSON, `form` form-encoded."""
-        raw = form if form is not None else body if isinstance(body, str) else None if body is None else json.dumps(body)
+        raw = (
+            form
+            if form is not None
+            else body
+            if isinstance(body, str)
+            else None
+            if body is None
+            else json.dumps(body)
+        )
         content_type = "application/x-www-form-urlencoded" if form is not None else "application/json"
         given = ({"content-type": content_type} if raw is not None else {}) | (headers or {})
         handler = self.handler(operation)
@@ -102,7 +110,9 @@ class Stage:
             "headers": given,
             "pathParameters": path,
             "queryStringParameters": query,
-            "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
+            "multiValueQueryStringParameters": {name: [value] for name, value in query.items()}
+            if query
+            else None,
             "body": raw,
             "isBase64Encoded": False,
             "requestContext": {
@@ -172,7 +182,7 @@ class Stage:
         Raises:
             AssertionError: the worker failed on it.
         """
-        answer = self.invoke(worker, {"Records": [_sqs_record(json.dumps(message))]})
+        answer = self.invoke(worker, {"Records": [sqs_record(json.dumps(message))]})
         if answer != {"batchItemFailures": []}:
             raise AssertionError(f"{worker} failed on {message}")
 
@@ -206,7 +216,7 @@ class Stage:
             records += got["Records"]
 
 
-def _sqs_record(body: str) -> dict[str, Any]:
+def sqs_record(body: str) -> dict[str, Any]:
     return {
         "messageId": "message-1",
         "receiptHandle": "handle",

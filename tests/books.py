@@ -1,4 +1,4 @@
-"""Distributors of any size, stored at once, and what must be true of their books whatever happened to a run."""
+"""Distributors of any size, stored at once, and what must be true of their books whatever happens."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -108,8 +108,9 @@ def an_account(
     partner: str = "direct",
     **values: Any,
 ) -> list[Item]:
-    """The records of an account. `counts` says from which day on it had how many billable entities of a service;
-    a number stands for so many Exchange mailboxes all along."""
+    """The records of an account. `counts` says from which day on it had how many billable entities of a
+    service; a number stands for so many Exchange mailboxes all along.
+    """
     account_id = f"acc_{number:06d}"
     node = distributor.child(partner).child(account_id)
     by_service = {EXCHANGE: [(date(2022, 1, 1), counts)]} if isinstance(counts, int) else counts
@@ -190,7 +191,9 @@ def outbox(node: Node, queue: str) -> list[Any]:
 
 @dataclass(frozen=True)
 class Books:
-    """What a distributor's books say, without when it was written: two runs of the same month must agree on it."""
+    """What a distributor's books say, without when it was written: two runs of the same month must agree on
+    it.
+    """
 
     bills: list[tuple[Any, ...]]
     parts: list[list[tuple[Any, Any]]]
@@ -228,7 +231,9 @@ def balances(distributor: Node) -> dict[str, int]:
 
 
 def check_books(*distributors: Node) -> None:
-    """What must never go wrong with money, over all distributors of a world (B1, B2, B3, B5, B7 and the numbers)."""
+    """What must never go wrong with money, over all distributors of a world (B1, B2, B3, B5, B7 and the
+    numbers).
+    """
     references = []
     for distributor in distributors:
         directory = [entry.account_id for entry in list_directory(EVERYTHING, distributor)]

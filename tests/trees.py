@@ -39,9 +39,9 @@ class Tree:
     reference: str
     """Of an issued bill."""
     reports: dict[Node, str]
-    """The id of a waiting report that each of the users asked for."""
+    """By portal, the id of a waiting report, if any was planted."""
     parked_id: str
-    """Of another bill, which waits for an operator."""
+    """Of a bill that waits for an operator, if it was planted."""
     users: dict[Node, Caller]
     """An administrator of each portal."""
 
@@ -69,8 +69,11 @@ def signed_in(caller: Caller, at: datetime) -> Caller:
     return replace(caller, session_id=session.session_id)
 
 
-def plant(at: datetime, name: str = "north") -> Tree:
-    """A distributor with a partner, an account of the partner's with a task, a direct one, an issued bill."""
+def plant(at: datetime, name: str = "north", *, waiting: bool = False) -> Tree:
+    """A distributor with a partner, an account of the partner's with a task, a direct one, an issued bill.
+
+    With `waiting` also a report that each user asked for, and a bill that waits for an operator.
+    """
     distributor = Node(f"dst_{name}")
     reference = str(90_000 + crc32(name.encode()) % 10_000)
     partner = distributor.child(f"prt_{name}")
@@ -102,8 +105,10 @@ def plant(at: datetime, name: str = "north") -> Tree:
     )
     users = {node: administrator(node) for node in (distributor, partner, account, direct)}
     store(*(a_user(caller, at) for caller in users.values()))
-    reports = {node: requested(caller, {"filters": {}}, "link", at) for node, caller in users.items()}
-    store(*reports.values(), *parked_records(distributor, f"prk_{name}", at))
+    reports = {}
+    if waiting:
+        reports = {node: requested(caller, {"filters": {}}, "link", at) for node, caller in users.items()}
+        store(*reports.values(), *parked_records(distributor, f"prk_{name}", at))
     return Tree(
         distributor,
         partner,

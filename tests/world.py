@@ -24,7 +24,9 @@ from tests.support.table import create_table
 __all__ = ["ENGINE", "OPERATOR", "Answer", "Context", "World", "administrator"]
 
 
-def administrator(portal: Node, user_id: str = "usr_admin", email: str = "", home: Node | None = None) -> Caller:
+def administrator(
+    portal: Node, user_id: str = "usr_admin", email: str = "", home: Node | None = None
+) -> Caller:
     """An administrator of a portal (who came from `home`, when it entered the portal from above)."""
     return Caller(
         kind="user",

@@ -4,6 +4,7 @@ Moves an unpaid bill on: overdue from the day after its due date, with a reminde
 30 days after, each sent once.
 """
 
+from datetime import UTC
 from functools import partial
 
 from pydantic import AwareDatetime, BaseModel
@@ -22,5 +23,5 @@ class BillDue(BaseModel):
 
 @consumer
 def handler(work: Work, message: BillDue) -> None:
-    today = min(message.as_of or work.now, work.now).date()
+    today = min(message.as_of or work.now, work.now).astimezone(UTC).date()
     settled(partial(look_at, work, Node(message.distributor_id), message.bill_sk, today))

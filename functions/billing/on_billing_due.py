@@ -4,6 +4,7 @@ Bills a distributor's periods, or an account's annual terms, that have ended or 
 ended yet is not billed, whatever `as_of` says: it serves to repeat an earlier run, not to run ahead.
 """
 
+from datetime import UTC
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, RootModel
@@ -34,7 +35,7 @@ class BillingDue(RootModel[Annotated[Monthly | Annual, Field(discriminator="kind
 @consumer
 def handler(work: Work, message: BillingDue) -> None:
     due = message.root
-    until = min(due.as_of or work.now, work.now)
+    until = min(due.as_of or work.now, work.now).astimezone(UTC)
     if isinstance(due, Annual):
         invoice_terms(work, Node.parse(due.account), until)
     elif not bill_months(work, Node(due.distributor_id), until):

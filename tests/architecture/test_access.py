@@ -115,7 +115,7 @@ def test_whoever_comes_from_a_forbidden_address_is_denied(world: World, operatio
     assert (answer.status, answer.code) == (403, "access_denied")
 
 
-@pytest.mark.parametrize(("operation", "tier"), cells(WITH_PERMISSION))
+@pytest.mark.parametrize(("operation", "tier"), list(cells(WITH_PERMISSION)))
 def test_without_the_permission_nobody_may(world: World, operation: Operation, tier: Tier) -> None:
     everything_else = HELD_ON[tier] - {operation.declaration.permission}
     caller = replace(administrator(PORTALS[tier]), permissions=everything_else)
@@ -141,11 +141,11 @@ def test_nobody_reports_in_the_engines_place(world: World, tier: Tier) -> None:
     assert world.call("engine.report_events", caller, body={"events": []}).status == 403
 
 
-@pytest.mark.parametrize(("operation", "tier"), cells(ABOUT_SOMETHING))
+@pytest.mark.parametrize(("operation", "tier"), list(cells(ABOUT_SOMETHING)))
 def test_what_belongs_to_another_tenant_does_not_exist(
     world: World, operation: Operation, tier: Tier
 ) -> None:
-    own, foreign = plant(world.now), plant(world.now, "south")
+    own, foreign = plant(world.now, waiting=True), plant(world.now, "south", waiting=True)
     portal = portal_of(own, tier)
     foreign_ids = ids_in(foreign, portal_of(foreign, tier))
     for name in operation.parameters:
@@ -170,16 +170,16 @@ def test_what_belongs_to_another_tenant_does_not_exist(
 def test_what_is_not_among_the_accessible_accounts_does_not_exist(
     world: World, operation: Operation, tier: Tier
 ) -> None:
-    tree = plant(world.now)
+    tree = plant(world.now, waiting=True)
     caller = replace(administrator(portal_of(tree, tier), "usr_limited"), limited=True)
     answer = called(world, operation, caller, ids_in(tree))
     assert (answer.status, answer.code) == (404, "not_found")
 
 
-@pytest.mark.parametrize(("operation", "tier"), cells(ABOUT_SOMETHING))
+@pytest.mark.parametrize(("operation", "tier"), list(cells(ABOUT_SOMETHING)))
 def test_what_is_ones_own_does_exist(world: World, operation: Operation, tier: Tier) -> None:
     """The table's other half: the 404s above mean something."""
-    tree = plant(world.now)
+    tree = plant(world.now, waiting=True)
     portal = portal_of(tree, tier)
     caller = signed_in(administrator(portal), world.now)
     answer = called(world, operation, caller, ids_in(tree, portal))

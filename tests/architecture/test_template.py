@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from samtranslator.translator.transform import transform
 
+from portal import keys
 from portal.settings import QUEUES
+from portal.tree import VENDOR
 from tests.architecture.sources import FUNCTIONS, PORTAL, functions, template
 
 MOST_RESOURCES = 450
@@ -102,6 +104,26 @@ def test_no_role_has_a_policy_of_somebody_else() -> None:
         text for role in of("AWS::IAM::Role").values() for text in texts(role.get("ManagedPolicyArns", []))
     }
     assert attached <= MANAGED
+
+
+def test_open_functions_reach_nothing_of_any_tenant() -> None:
+    roles = {
+        referred(function["Role"])
+        for name, function in of("AWS::Lambda::Function").items()
+        if name in ("GetHealth", "GetOpenapi", "GetDocs", "RefuseUnknown")
+    }
+    (role,) = roles
+    beyond_logs = [
+        each for name, each in statements() if name == role and "logs:PutLogEvents" not in each["Action"]
+    ]
+    assert beyond_logs == [
+        {
+            "Effect": "Allow",
+            "Action": ["dynamodb:GetItem"],
+            "Resource": {"Fn::GetAtt": "Table.Arn"},
+            "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [keys.node(VENDOR)]}},
+        }
+    ]
 
 
 def test_who_may_use_an_index_is_named_index_by_index() -> None:

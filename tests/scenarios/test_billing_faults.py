@@ -1,4 +1,6 @@
-"""Billing when anything fails, and when copies of it run at once: each period and term ends as one and the same bill."""
+"""Billing when anything fails, and when copies of it run at once: each period and term ends as one and the
+same bill.
+"""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,7 +40,9 @@ WORKER = "billing.on_billing_due"
 
 @pytest.fixture
 def north(world: World) -> Node:
-    """A distributor with one account of each kind on its payment day: monthly, annual and grown, removed, on trial."""
+    """A distributor with one account of each kind on its payment day: monthly, annual and grown, removed, on
+    trial.
+    """
     north = a_payer(date(2022, 11, 1))
     store(
         [
@@ -94,8 +98,9 @@ def every_fault_ends_as(
     a_minute_later: Callable[[], Any],
     a_day_later: Callable[[], Any],
 ) -> int:
-    """Strike each call of the action with each fault, let it be done again, and compare with a run that nothing has
-    happened to; returns how many runs there were."""
+    """Strike each call of the action with each fault, let it be done again, and compare with a run that
+    nothing has happened to; returns how many runs there were.
+    """
     start = harness.snapshot()
     action()
     check_books(distributor)

@@ -1,6 +1,7 @@
 """A distributor's month, billed: at all sizes, late, twice, at once, and with every call failing."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -109,7 +110,7 @@ def test_a_year_of_months_abuts_and_has_one_bill_each(world: World) -> None:
         date(2023, 1, 31), date(2023, 2, 28), date(2023, 3, 31), date(2023, 4, 30),
     ]  # fmt: skip
     assert len(periods) == 12
-    assert all(earlier.end == later.start for earlier, later in zip(periods, periods[1:], strict=False))
+    assert all(earlier.end == later.start for earlier, later in pairwise(periods))
     assert {bill.total_minor for bill in bills(north)} == {211}
     assert {bill.issued_on == bill.period_end_on for bill in bills(north)} == {True}
     check_books(north)

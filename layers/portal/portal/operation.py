@@ -261,8 +261,10 @@ def _answer(handler: Handler, declaration: Declaration, event: Mapping[str, Any]
     caller = _caller(event)
     logger.append_keys(portal=str(caller.portal), user_id=caller.user_id)
     _permit(caller, declaration)
-    for name, value in (event.get("pathParameters") or {}).items():
-        if name != REST_OF_PATH and not _PATH_PARAMETER.fullmatch(value or ""):
+    in_path = event.get("pathParameters") or {}
+    for name in re.findall(r"\{(\w+)\+?\}", declaration.route):
+        value = in_path.get(name)
+        if value is None or (name != REST_OF_PATH and not _PATH_PARAMETER.fullmatch(value)):
             raise NotFound
     arguments: dict[str, BaseModel] = {}
     if declaration.body:

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
+from local.stage import sqs_record
 from portal.accounts.records import get_account
 from portal.adapters import files
 from portal.identity.records import find_user
@@ -28,7 +29,7 @@ from tests.trees import (
     plant,
     store,
 )
-from tests.world import Answer, Context, World, _sqs_record, administrator
+from tests.world import Answer, Context, World, administrator
 
 WORKER = "reports.on_report_wanted"
 
@@ -218,6 +219,21 @@ def test_whoever_is_overtaken_stops_and_writes_nothing_down(world: World, tree: 
     assert len(rows_of(_only(world, tree.users[tree.account]), tree.users[tree.account])) == 30
 
 
+def test_whoever_is_overtaken_in_the_middle_does_not_send_for_the_next_turn(
+    world: World, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_a_hurry(world, monkeypatch)
+    filled(world, tree.account, 50)
+    requested(world, tree.users[tree.account])
+    world.stream("notifications.deliver_outbox")
+    (message,) = world.messages("Reports")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("portal.reports.writing.selection.choose", _Overtaking(world, message))
+        world.deliver(WORKER, message)
+    world.stream("notifications.deliver_outbox")
+    assert [each["turn"] for each in world.messages("Reports")] == [1]
+
+
 def test_what_fails_again_and_again_is_given_up_and_says_so(world: World, tree: Tree) -> None:
     requested(world, tree.users[tree.account])
     world.stream("notifications.deliver_outbox")
@@ -335,7 +351,7 @@ class _Overtaking:
 
 
 def _event(message: dict[str, object]) -> dict[str, object]:
-    return {"Records": [_sqs_record(json.dumps(message))]}
+    return {"Records": [sqs_record(json.dumps(message))]}
 
 
 def _only(world: World, caller: Caller) -> Answer:

@@ -13,7 +13,7 @@ from portal.accounts.records import Account, find_accounts_at, find_renewal
 from portal.billing import drafts, lines, rules
 from portal.billing.account_usage import account_usage
 from portal.billing.guard_rails import MOST_RECENT, reasons_to_park
-from portal.billing.issue import first_billed, issuing, term_billed
+from portal.billing.issue import PATIENCE, first_billed, issuing, term_billed
 from portal.billing.parking import UNPRICED, parked
 from portal.billing.rating import Rated, UnpricedService, rate_term, total
 from portal.billing.records import Bill, BillPart, Overtaken, bill_key, find_bill, get_part
@@ -30,7 +30,7 @@ from portal.tree import Node
 
 def invoice_terms(work: Work, at: Node, until: datetime) -> None:
     """Invoice every term of an account that has begun by `until`, oldest first, until one gets parked."""
-    while settled(lambda: _invoice_next_term(work, at, until)):
+    while settled(lambda: _invoice_next_term(work, at, until), times=PATIENCE):
         pass
 
 
@@ -48,7 +48,7 @@ def _invoice_next_term(work: Work, at: Node, until: datetime) -> bool:
     begun = find_bill(EVERYTHING, at.distributor_node, bill_sk)
     if begun and begun.state == "parked":
         return False
-    bill = begun or _draft(at, bill_sk, term)
+    bill = begun or _draft(work, at, bill_sk, term)
     rated, reasons = _rate(work, account, bill, term, until.date())
     sums = total(rated.lines, bill.currency, lines.tax_of(bill))
     part = _part(bill, account, rated)
@@ -66,7 +66,7 @@ def _invoice_next_term(work: Work, at: Node, until: datetime) -> bool:
     return True
 
 
-def _draft(at: Node, bill_sk: str, term: Period) -> Bill:
+def _draft(work: Work, at: Node, bill_sk: str, term: Period) -> Bill:
     return Bill(
         keys.node(at.distributor_node),
         bill_sk,
@@ -75,6 +75,7 @@ def _draft(at: Node, bill_sk: str, term: Period) -> Bill:
         partner_id=at.partner,
         part_count=1,
         roster_complete=True,
+        created_at=work.now,
     )
 
 

@@ -23,6 +23,9 @@ from portal.tree import Node
 _SEQUENCE = "bills"
 _NUMBERS_BEGIN_AFTER = 10_000
 
+PATIENCE = 10
+"""How often a step is tried again that may issue: on a payment day many runs want the next number at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issuing:
@@ -36,7 +39,7 @@ class Issuing:
 def issuing(distributor: Node, bill_sk: str, kind: str, method: str, total: Total, at: datetime) -> Issuing:
     """Issue on the day of `at`: on time that is the payment day, or the term's first.
 
-    A late run issues late and not with an earlier date, so that it takes nothing from the days there are to pay.
+    A late run does not date its bills back: it takes nothing from the days there are to pay.
     """
     reference, numbered = _next_number()
     return Issuing(

@@ -54,8 +54,10 @@ class FrozenBill:
 
     @property
     def partners(self) -> dict[str, Mapping[str, str]]:
-        """How the partners of its accounts were called: `name` and `code` by id; the reserved direct one is none."""
-        return {partner_id: named for part in self.parts for partner_id, named in (part.partners or {}).items()}
+        """How its accounts' partners were called: `name` and `code` by id; not the reserved direct one."""
+        return {
+            partner_id: named for part in self.parts for partner_id, named in (part.partners or {}).items()
+        }
 
 
 def frozen(bill: "Bill", parts: Iterable["BillPart"]) -> FrozenBill:

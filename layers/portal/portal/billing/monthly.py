@@ -13,7 +13,7 @@ from portal import keys
 from portal.billing import drafts, lines, rules
 from portal.billing.follow_up import follow_up
 from portal.billing.guard_rails import MOST_RECENT, reasons_to_park
-from portal.billing.issue import issuing, period_billed
+from portal.billing.issue import PATIENCE, issuing, period_billed
 from portal.billing.parking import parked
 from portal.billing.part_rating import rate_parts
 from portal.billing.rating import taxed
@@ -31,7 +31,7 @@ from portal.tree import Node
 
 def bill_months(work: Work, distributor: Node, until: datetime) -> bool:
     """Bill the periods that have ended by `until`, oldest first; False when time ran short before the end."""
-    while not settled(lambda: _step(work, distributor, until)):
+    while not settled(lambda: _step(work, distributor, until), times=PATIENCE):
         if work.time_is_short:
             return False
     return True

@@ -6,7 +6,7 @@ bill every few parts.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from typing import Any
@@ -112,6 +112,8 @@ class _Terms:
     bill: Bill
     price_book: PriceBook
     weighing: Weighing
+    partners: dict[str, dict[str, str]] = field(default_factory=dict)
+    """How the partners met so far are called."""
 
     @property
     def period(self) -> Period:
@@ -137,17 +139,20 @@ def _rated_part(terms: _Terms, number: int) -> BillPart:
     rated_as = Change(
         roster=roster,
         lines=[lines.stored_line(line) for line in on_part],
-        partners=_partners(distributor, on_part),
+        partners=_partners(terms, on_part),
         rated_in=int(terms.bill.rating),
     )
     terms.work.commit(Update(part, rated_as))
     return part
 
 
-def _partners(distributor: str, on_part: list[Line]) -> dict[str, dict[str, str]]:
+def _partners(terms: _Terms, on_part: list[Line]) -> dict[str, dict[str, str]]:
     """How the partners of the billed accounts are called now, for the bill's documents."""
-    found = find_partners_at(EVERYTHING, (Node(distributor, line.partner_id) for line in on_part))
-    return {each.partner_id: {"name": each.name, "code": each.partner_code} for each in found.values()}
+    met = {line.partner_id for line in on_part}
+    new = (terms.bill.node.child(partner_id) for partner_id in met - terms.partners.keys())
+    for each in find_partners_at(EVERYTHING, new).values():
+        terms.partners[each.partner_id] = {"name": each.name, "code": each.partner_code}
+    return {partner_id: terms.partners[partner_id] for partner_id in sorted(met & terms.partners.keys())}
 
 
 def _rate(

@@ -130,7 +130,7 @@ class Bill(Item, discriminator="bill"):
     def due_key(self) -> tuple[str, str] | None:
         if self.look_at is None:
             return None
-        return keys.by_due("bill", self.look_at, f"{self.node.distributor}#{self.sk}")
+        return keys.by_due("bill", self.look_at, f"{self.node.distributor}/{self.sk}")
 
 
 class BillPart(Item, discriminator="bill-part"):

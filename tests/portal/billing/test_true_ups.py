@@ -1,0 +1,82 @@
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from portal.accounts.records import Renewal
+from portal.billing.rating import AccountUsage, Line
+from portal.billing.true_ups import invoiced_by, may_grow, recorded
+from portal.change import Change
+
+TERM_START, TERM_END = date(2023, 1, 12), date(2024, 1, 12)
+
+
+def a_renewal(**values: Any) -> Renewal:
+    known: dict[str, Any] = {
+        "due_at": datetime(2024, 1, 12, tzinfo=UTC),
+        "term_start_on": TERM_START,
+        "invoiced": {"salesforce": "4"},
+        "true_ups": {},
+    }
+    return Renewal("pk", "sk", **known | values)
+
+
+def a_line(quantity: str, kind: str = "true_up", service: str = "salesforce") -> Line:
+    return Line(
+        account_id="acc_1",
+        partner_id="prt_1",
+        account_name="Moby Dick",
+        account_email="moby@example.com",
+        service=service,
+        kind=kind,  # type: ignore[arg-type]
+        quantity=Decimal(quantity),
+        unit_price=1,
+        discount=Decimal(0),
+        days=1,
+        of_days=1,
+        amount=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("plan", "ended_on", "on", "may"),
+    [
+        ("annual", None, date(2023, 1, 24), True),
+        ("annual", None, date(2023, 1, 12), False),
+        ("annual", None, date(2023, 1, 11), False),
+        ("annual", None, date(2024, 1, 12), False),
+        ("annual", None, date(2024, 1, 13), True),
+        ("annual", date(2023, 6, 1), date(2023, 1, 24), False),
+        ("monthly", None, date(2023, 1, 24), False),
+    ],
+)
+def test_who_can_have_grown(plan: Any, ended_on: date | None, on: date, may: bool) -> None:
+    account = AccountUsage("acc_1", "prt_1", "Moby", "moby@example.com", plan, TERM_START, ended_on)
+
+    assert may_grow(account, on) is may
+
+
+def test_what_was_invoiced_includes_earlier_true_ups_and_not_this_one() -> None:
+    true_ups = {"2023-01-24": {"salesforce": "2"}, "2023-02-24": {"box": "1.5", "salesforce": "1"}}
+    renewal = a_renewal(true_ups=true_ups)
+
+    assert invoiced_by(renewal, date(2023, 2, 24)) == {"salesforce": Decimal(6)}
+    assert invoiced_by(renewal, date(2023, 3, 24)) == {"salesforce": Decimal(7), "box": Decimal("1.5")}
+
+
+def test_a_true_up_is_recorded_once() -> None:
+    renewal, on = a_renewal(), date(2023, 1, 24)
+    billed = [a_line("2"), a_line("9", kind="monthly", service="box")]
+
+    change = recorded(renewal, on, billed)
+
+    assert change == Change(true_ups={"2023-01-24": {"salesforce": "2"}})
+    renewal.true_ups = change["true_ups"]
+    assert recorded(renewal, on, billed) == Change()
+
+
+def test_a_true_up_of_a_term_that_is_over_is_not_recorded_in_the_next() -> None:
+    later = a_renewal(term_start_on=TERM_END, due_at=datetime(2025, 1, 12, tzinfo=UTC))
+
+    assert recorded(later, date(2023, 12, 24), [a_line("2")]) == Change()
