@@ -84,12 +84,18 @@ CUSTOMERS = (
     Customer("Charlie Brown", date(2022, 2, 12), "annual"),
 )  # fmt: skip
 
+_TWO_MAILBOXES = (date(2022, 9, 2), EXCHANGE, 2)
+
 RESELLER_CUSTOMERS = (
-    Customer("Bob Smith", date(2022, 9, 1), "annual", entities=((date(2022, 9, 2), EXCHANGE, 40),), size=73.31),
-    Customer("Alex Douglas", date(2022, 9, 1), "monthly", entities=((date(2022, 9, 2), EXCHANGE, 12),), size=15.57),
+    Customer(
+        "Bob Smith", date(2022, 9, 1), "annual", entities=((date(2022, 9, 2), EXCHANGE, 40),), size=73.31
+    ),
+    Customer(
+        "Alex Douglas", date(2022, 9, 1), "monthly", entities=((date(2022, 9, 2), EXCHANGE, 12),), size=15.57
+    ),
     Customer("Charles Wilson", date(2022, 9, 1), "monthly"),
     *(
-        Customer(f"Practice {number:02d}", date(2022, 9, 1), "monthly", entities=((date(2022, 9, 2), EXCHANGE, 2),), size=1.5)
+        Customer(f"Practice {number:02d}", date(2022, 9, 1), "monthly", entities=(_TWO_MAILBOXES,), size=1.5)
         for number in range(1, 5)
     ),
     *(Customer(f"Practice {number:02d}", date(2022, 9, 1), "monthly") for number in range(5, 53)),
@@ -98,12 +104,18 @@ RESELLER_CUSTOMERS = (
 
 FIRST_PRICES = {
     "currency": "USD",
-    "services": {EXCHANGE: {"monthly": "2.00", "annual": "24.00"}, DROPBOX: {"monthly": "1.50", "annual": "18.00"}},
+    "services": {
+        EXCHANGE: {"monthly": "2.00", "annual": "24.00"},
+        DROPBOX: {"monthly": "1.50", "annual": "18.00"},
+    },
 }
 PRICES = {
     "currency": "USD",
     "discount": "0.4",
-    "services": {EXCHANGE: {"monthly": "3.00", "annual": "30.00"}, DROPBOX: {"monthly": "2.05", "annual": "20.50"}},
+    "services": {
+        EXCHANGE: {"monthly": "3.00", "annual": "30.00"},
+        DROPBOX: {"monthly": "2.05", "annual": "20.50"},
+    },
 }
 NEW_PRICES_ON = date(2022, 1, 24)
 FIRST_DAY = date(2021, 1, 10)
@@ -214,7 +226,9 @@ class Demo:
     # People
 
     def _add_operator(self) -> None:
-        self.stage.invoke("operators.create_first_operator", {"email": OPERATOR_EMAIL, "name": "Olivia Operator"})
+        self.stage.invoke(
+            "operators.create_first_operator", {"email": OPERATOR_EMAIL, "name": "Olivia Operator"}
+        )
         self._confirm(OPERATOR_EMAIL)
 
     def _add_distributor(self, portal: _Portal, name: str, prices: dict[str, Any], method: str) -> None:
@@ -270,7 +284,9 @@ class Demo:
 
     def _pay_bills(self, portal: _Portal, day: date) -> None:
         """Bank transfers arrive for what was billed lately, consolidated bills only."""
-        since = self._moved(max(day - timedelta(days=20), PAID_FROM if portal.email == DISTRIBUTOR_EMAIL else FIRST_DAY))
+        since = self._moved(
+            max(day - timedelta(days=20), PAID_FROM if portal.email == DISTRIBUTOR_EMAIL else FIRST_DAY)
+        )
         bills = self._do(
             "billing.list_billing_history", portal.email,
             query={"kind": "monthly", "from": since.isoformat(), "limit": "100"},
@@ -301,7 +317,9 @@ class Demo:
                 self._have_entities(customer, portal, service, count)
 
     def _create(self, customer: Customer, portal: _Portal) -> None:
-        email = customer.email or f"{customer.name.lower().replace(' ', '.')}@{portal.email.partition('@')[2]}"
+        email = (
+            customer.email or f"{customer.name.lower().replace(' ', '.')}@{portal.email.partition('@')[2]}"
+        )
         if portal.email.endswith("@example.com"):
             email = f"{customer.name.lower().replace(' ', '.')}@customers.example.com"
         default = (
@@ -310,7 +328,9 @@ class Demo:
             else {"mode": "subscription_without_trial", "plan": customer.plan}
         )
         answer = self._do(
-            "accounts.create_account", portal.email, body={"name": customer.name, "email": email, "subscription": default}
+            "accounts.create_account",
+            portal.email,
+            body={"name": customer.name, "email": email, "subscription": default},
         )
         portal.accounts[customer.name] = answer["account_id"]
 
@@ -325,7 +345,9 @@ class Demo:
     def _add_task(self, customer: Customer, portal: _Portal, service: str) -> _Task:
         path = {"account_id": portal.accounts[customer.name]}
         name = service.replace("_", " ").capitalize()
-        created = self._do("tasks.create_task", portal.email, path=path, body={"service": service, "name": name})
+        created = self._do(
+            "tasks.create_task", portal.email, path=path, body={"service": service, "name": name}
+        )
         self._do("tasks.activate_tasks", portal.email, path=path, body={"task_ids": [created["task_id"]]})
         return portal.tasks.setdefault((customer.name, service), _Task(created["task_id"], service))
 
@@ -360,7 +382,9 @@ class Demo:
     def _back_up(self, casts: list[tuple[Customer, _Portal]]) -> None:
         """The last backups before the scenario ends: sizes, and how the runs went."""
         for customer, portal in casts:
-            tasks = [task for (name, _), task in portal.tasks.items() if name == customer.name and task.active]
+            tasks = [
+                task for (name, _), task in portal.tasks.items() if name == customer.name and task.active
+            ]
             if not tasks:
                 continue
             self._report_entities(
@@ -377,7 +401,9 @@ class Demo:
                         "finished_at": self._ago(hours=1),
                         "status": customer.last_run,
                         "bytes": 4096,
-                        "errors": [] if customer.last_run == "success" else ["The mailbox could not be opened."],
+                        "errors": []
+                        if customer.last_run == "success"
+                        else ["The mailbox could not be opened."],
                     }
                     for task in tasks
                 ]
@@ -389,7 +415,9 @@ class Demo:
             stamped = []
             for event in events[start : start + _EVENTS_IN_A_CALL]:
                 self._events += 1
-                stamped.append({"event_id": f"demo-{self._events:05d}", "occurred_at": self._ago(hours=0), **event})
+                stamped.append(
+                    {"event_id": f"demo-{self._events:05d}", "occurred_at": self._ago(hours=0), **event}
+                )
             results = self._answered(
                 self.stage.call("engine.report_events", self.stage.engine(), body={"events": stamped})
             )

@@ -29,18 +29,18 @@ os.environ |= {
     )
 }  # fmt: skip
 
-from collections.abc import Iterator  # noqa: E402
-from contextlib import AbstractContextManager, nullcontext  # noqa: E402
-from datetime import UTC, datetime  # noqa: E402
-from typing import Any  # noqa: E402
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from typing import Any
 
-import pytest  # noqa: E402
+import pytest
 
-from portal import keys  # noqa: E402
-from portal.scope import Caller  # noqa: E402
-from portal.tree import Tier  # noqa: E402
-from tests.support import Harness  # noqa: E402
-from tests.world import World  # noqa: E402
+from portal import keys
+from portal.scope import Caller
+from portal.tree import Tier
+from tests.support import Harness
+from tests.world import World
 
 pytest_plugins = ["tests.support.fixtures"]
 

@@ -123,7 +123,7 @@ def test_a_period_is_half_open_and_made_of_dates() -> None:
     with pytest.raises(ValueError, match="cannot end"):
         Period(period.end, period.start)
     with pytest.raises(TypeError):
-        Period(datetime(2024, 1, 1), date(2024, 2, 1))  # noqa: DTZ001
+        Period(datetime(2024, 1, 1), date(2024, 2, 1))
 
 
 def test_a_leap_day_term_ends_on_the_28th_and_on_the_29th_again() -> None:

@@ -63,8 +63,12 @@ def test_the_billing_status_table(played: World, distributor: Caller) -> None:
     assert annual_amounts == {"Agata Brown": "6114.42", "Rumple Stiltkin": "3032.99"}
 
 
-def test_twelve_months_at_two_dollars_stay_unpaid_and_the_rest_is_paid(played: World, distributor: Caller) -> None:
-    bills = played.call("billing.list_billing_history", distributor, query={"kind": "monthly", "limit": "100"}).json["items"]
+def test_twelve_months_at_two_dollars_stay_unpaid_and_the_rest_is_paid(
+    played: World, distributor: Caller
+) -> None:
+    bills = played.call(
+        "billing.list_billing_history", distributor, query={"kind": "monthly", "limit": "100"}
+    ).json["items"]
 
     assert [bill["state"] for bill in bills] == ["paid"] * 12 + ["overdue"] * 12
     assert {bill["amount"]["amount"] for bill in bills[12:]} == {"11.70"}
@@ -75,7 +79,14 @@ def test_the_distributors_dashboard(played: World, distributor: Caller) -> None:
     rows = played.call("partners.list_partners", distributor).json["items"]
 
     shown = [
-        (row["name"], row["email"], row["partner_id"], _size(row["size_bytes"]), row["task_status"], row["billing_status"])
+        (
+            row["name"],
+            row["email"],
+            row["partner_id"],
+            _size(row["size_bytes"]),
+            row["task_status"],
+            row["billing_status"],
+        )
         for row in rows
     ]
     assert shown[0] == ("Direct Accounts", None, None, "1.77 TB", "failures", "with_exceptions")
@@ -96,7 +107,9 @@ def test_a_partners_dashboard(played: World) -> None:
     assert dashboard["backup"] == {"no_backup": 49, "successful": 6, "partially_failed": 0, "failed": 0}
     assert dashboard["total_accounts"] == len(rows) == 55
     assert not any("amount" in row or "billing_status" in row for row in rows)
-    shown = {row["name"]: (row["account_status"], row["backup_status"], _size(row["size_bytes"])) for row in rows}
+    shown = {
+        row["name"]: (row["account_status"], row["backup_status"], _size(row["size_bytes"])) for row in rows
+    }
     assert shown["Bob Smith"] == ("annual_subscribed", "successful", "73.31 GB")
     assert shown["Alex Douglas"] == ("monthly_subscribed", "successful", "15.57 GB")
     assert shown["Charles Wilson"] == ("monthly_subscribed", "no_backups", "0 Bytes")

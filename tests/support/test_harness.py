@@ -1269,7 +1269,8 @@ def test_the_plugin_demands_the_harness_and_reports_what_was_swallowed(tmp_path:
     secret = base64.urlsafe_b64encode(SeededBytes(7)(32)).decode().rstrip("=")
     (tmp_path / "test_it.py").write_text(f"SECRET = {secret!r}\n{PLUGIN_TEST}")
     done = subprocess.run(
-        [
+        check=False,
+        args=[
             sys.executable,
             "-m",
             "pytest",

@@ -92,7 +92,9 @@ class Changed:
     after: Item | None
 
 
-def stream_consumer(*models: type[Item]) -> Callable[[Callable[[Work, Sequence[Changed]], None]], LambdaHandler]:
+def stream_consumer(
+    *models: type[Item],
+) -> Callable[[Callable[[Work, Sequence[Changed]], None]], LambdaHandler]:
     """Make a Lambda handler for the table's stream of a function of (work, changes).
 
     It gets the changes of records of these models, a whole batch at a time and in the stream's order; if it raises, the
@@ -129,5 +131,3 @@ def _record(image: Mapping[str, Any] | None, kinds: Mapping[str | None, type[Ite
         return None
     model = kinds.get(image.get("kind", {}).get("S"))
     return model.from_raw_data(dict(image)) if model else None
-
-

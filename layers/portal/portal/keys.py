@@ -137,7 +137,9 @@ def directory(account_id: str = "") -> str:
 
 def bill(on: date | None = None, kind: str = "", what: str = "") -> str:
     """A bill's sort key; with fewer arguments, the prefix that those bills share."""
-    return "#".join(part for part in ("BILL", on.isoformat() if on else "", kind, what) if part) + ("" if what else "#")
+    return "#".join(part for part in ("BILL", on.isoformat() if on else "", kind, what) if part) + (
+        "" if what else "#"
+    )
 
 
 def bill_parts(distributor: Node, bill_sk: str) -> str:
@@ -240,7 +242,9 @@ def by_due(kind: str, at: datetime, own_id: str) -> tuple[str, str]:
 def due_partitions(kind: str, until: datetime, months: int) -> list[str]:
     """The partitions of `by_due` that can hold something due at `until`, latest `months` of them, oldest first."""
     last = until.year * 12 + until.month - 1
-    return [f"{kind}{_END}{month // 12:04d}-{month % 12 + 1:02d}" for month in range(last - months + 1, last + 1)]
+    return [
+        f"{kind}{_END}{month // 12:04d}-{month % 12 + 1:02d}" for month in range(last - months + 1, last + 1)
+    ]
 
 
 def due_until(at: datetime) -> str:

@@ -131,7 +131,11 @@ class Call:
         return left < _TIME_TO_ANSWER_MILLISECONDS
 
     def commit(
-        self, *writes: Write, audit: Iterable[Entry] = (), send: Iterable[Message] = (), by: Caller | None = None
+        self,
+        *writes: Write,
+        audit: Iterable[Entry] = (),
+        send: Iterable[Message] = (),
+        by: Caller | None = None,
     ) -> None:
         """Stage changes, audit entries and messages: all are written together, or none, once the handler has returned.
 
@@ -141,7 +145,11 @@ class Call:
         self.staged += written(audit, send, by=by or self.caller, at=self.now)
 
     def commit_now(
-        self, *writes: Write, audit: Iterable[Entry] = (), send: Iterable[Message] = (), by: Caller | None = None
+        self,
+        *writes: Write,
+        audit: Iterable[Entry] = (),
+        send: Iterable[Message] = (),
+        by: Caller | None = None,
     ) -> None:
         """Write one transaction at once: for bulk operations, which commit thing by thing and tell what became of each.
 
@@ -188,16 +196,28 @@ def operation(
     permission: Permission | None, *, portals: tuple[Tier, ...] = TENANTS, status: int = 200
 ) -> Callable[[Handler], LambdaHandler]:
     """An operation for those who hold `permission` (None: anybody signed in) in a portal of one of these tiers."""
-    return lambda handler: _wrap(handler, permission=permission, portals=portals, because="", status=status, form=False)
+    return lambda handler: _wrap(
+        handler, permission=permission, portals=portals, because="", status=status, form=False
+    )
 
 
-def public_operation(*, because: str, status: int = 200, form: bool = False) -> Callable[[Handler], LambdaHandler]:
+def public_operation(
+    *, because: str, status: int = 200, form: bool = False
+) -> Callable[[Handler], LambdaHandler]:
     """An operation that needs no sign-in. `form`: the body is form-encoded, as OAuth 2.0 has it."""
-    return lambda handler: _wrap(handler, permission=None, portals=(), because=because, status=status, form=form)
+    return lambda handler: _wrap(
+        handler, permission=None, portals=(), because=because, status=status, form=form
+    )
 
 
 def _wrap(
-    handler: Handler, *, permission: Permission | None, portals: tuple[Tier, ...], because: str, status: int, form: bool
+    handler: Handler,
+    *,
+    permission: Permission | None,
+    portals: tuple[Tier, ...],
+    because: str,
+    status: int,
+    form: bool,
 ) -> LambdaHandler:
     declaration = _declaration(handler, permission, portals, because, status, form)
 
@@ -237,7 +257,12 @@ class _InternalError(PortalError):
 
 
 def _declaration(
-    handler: Handler, permission: Permission | None, portals: tuple[Tier, ...], because: str, status: int, form: bool
+    handler: Handler,
+    permission: Permission | None,
+    portals: tuple[Tier, ...],
+    because: str,
+    status: int,
+    form: bool,
 ) -> Declaration:
     types = handler.__annotations__
     docstring = (handler.__globals__.get("__doc__") or "").strip().splitlines() or [""]
@@ -313,7 +338,8 @@ def _validated(model: type[BaseModel], given: Any) -> BaseModel:
         return model.model_validate(given)
     except ValidationError as error:
         fields = tuple(
-            FieldError(".".join(str(part) for part in each["loc"]) or "body", each["msg"]) for each in error.errors()
+            FieldError(".".join(str(part) for part in each["loc"]) or "body", each["msg"])
+            for each in error.errors()
         )
         raise Invalid(errors=fields) from None
 
@@ -326,7 +352,9 @@ def _body(event: Mapping[str, Any], form: bool) -> Any:
         data = base64.b64decode(raw, validate=True) if event.get("isBase64Encoded") else raw.encode()
     except (ValueError, AttributeError):
         raise Invalid("The body cannot be read.") from None
-    sent_as = next((str(v) for k, v in (event.get("headers") or {}).items() if k.lower() == "content-type"), "")
+    sent_as = next(
+        (str(v) for k, v in (event.get("headers") or {}).items() if k.lower() == "content-type"), ""
+    )
     expected = "application/x-www-form-urlencoded" if form else "application/json"
     if sent_as.split(";")[0].strip().lower() != expected:
         raise UnsupportedMediaType(f"Send the body as {expected}.")
@@ -387,7 +415,9 @@ class _Repeat:
         what = orjson.dumps([call.path, event.get("body"), event.get("multiValueQueryStringParameters")])
         return cls(
             keys.node(call.caller.portal),
-            keys.idempotency(call.declaration.name, hashlib.sha256(f"{call.caller.user_id} {key}".encode()).hexdigest()),
+            keys.idempotency(
+                call.declaration.name, hashlib.sha256(f"{call.caller.user_id} {key}".encode()).hexdigest()
+            ),
             hashlib.sha256(what).hexdigest(),
             call.declaration.status,
             call.now,
@@ -403,7 +433,11 @@ class _Repeat:
         return Reply(body, int(record.status), {"Idempotent-Replayed": "true"})
 
     def remember(self, reply: Reply) -> Write:
-        answer = reply.body.model_dump(mode="json", exclude_unset=True) if isinstance(reply.body, BaseModel) else None
+        answer = (
+            reply.body.model_dump(mode="json", exclude_unset=True)
+            if isinstance(reply.body, BaseModel)
+            else None
+        )
         if len(orjson.dumps(answer)) > _LARGEST_STORED_ANSWER:
             answer = None
         return Put(
@@ -437,7 +471,9 @@ def _problem(error: PortalError, status: int, request_id: str) -> Reply:
     return Reply(orjson.dumps(problem).decode(), status, headers, "application/problem+json")
 
 
-def _response(reply: Reply, declaration: Declaration, event: Mapping[str, Any], request_id: str) -> dict[str, Any]:
+def _response(
+    reply: Reply, declaration: Declaration, event: Mapping[str, Any], request_id: str
+) -> dict[str, Any]:
     body = reply.body
     if isinstance(body, BaseModel):
         body = body.model_dump_json(exclude_unset=True)
@@ -459,7 +495,11 @@ def _cors(event: Mapping[str, Any]) -> dict[str, str]:
     origin = next((str(v) for k, v in (event.get("headers") or {}).items() if k.lower() == "origin"), "")
     if origin not in settings.cors_origins:
         return {}
-    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin", "Access-Control-Expose-Headers": "X-Request-Id"}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Vary": "Origin",
+        "Access-Control-Expose-Headers": "X-Request-Id",
+    }
 
 
 def declared(handler: LambdaHandler) -> Declaration:

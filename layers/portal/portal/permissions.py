@@ -40,14 +40,25 @@ _ACCOUNT_PERMISSIONS = frozenset(p for p in Permission if p.startswith("account.
 _OPERATOR_PERMISSIONS = frozenset(p for p in Permission if p.startswith("operator."))
 _BILLING = frozenset({Permission.BILLING_MANAGE, Permission.BILLING_NOTIFICATIONS})
 _OF_THE_TREE = frozenset(
-    {Permission.DASHBOARD_VIEW, Permission.ACCOUNTS_ADD, Permission.ACCOUNTS_SUBSCRIBE, Permission.ACCOUNTS_REMOVE}
+    {
+        Permission.DASHBOARD_VIEW,
+        Permission.ACCOUNTS_ADD,
+        Permission.ACCOUNTS_SUBSCRIBE,
+        Permission.ACCOUNTS_REMOVE,
+    }
 )
-_PORTAL_PERMISSIONS = frozenset(Permission) - _ACCOUNT_PERMISSIONS - _OPERATOR_PERMISSIONS - {Permission.ENGINE_REPORT}
+_PORTAL_PERMISSIONS = (
+    frozenset(Permission) - _ACCOUNT_PERMISSIONS - _OPERATOR_PERMISSIONS - {Permission.ENGINE_REPORT}
+)
 
 HELD_ON: dict[Tier, frozenset[Permission]] = {
-    Tier.VENDOR: _OPERATOR_PERMISSIONS | {Permission.USERS_MANAGE, Permission.SECURITY_MANAGE, Permission.AUDIT_VIEW},
+    Tier.VENDOR: _OPERATOR_PERMISSIONS
+    | {Permission.USERS_MANAGE, Permission.SECURITY_MANAGE, Permission.AUDIT_VIEW},
     Tier.DISTRIBUTOR: _PORTAL_PERMISSIONS | _ACCOUNT_PERMISSIONS,
     Tier.PARTNER: (_PORTAL_PERMISSIONS | _ACCOUNT_PERMISSIONS) - _BILLING - {Permission.ACCOUNT_BILLING_VIEW},
-    Tier.ACCOUNT: (_PORTAL_PERMISSIONS | _ACCOUNT_PERMISSIONS) - _BILLING - _OF_THE_TREE - {Permission.ACCOUNT_BILLING_VIEW},
+    Tier.ACCOUNT: (_PORTAL_PERMISSIONS | _ACCOUNT_PERMISSIONS)
+    - _BILLING
+    - _OF_THE_TREE
+    - {Permission.ACCOUNT_BILLING_VIEW},
 }
 """What an administrator of a portal of each tier may do. Nobody on that tier can hold more."""

@@ -50,7 +50,8 @@ def _read(environ: dict[str, str]) -> Settings:
         vendor_address=environ.get("VENDOR_ADDRESS", ""),
         vendor_tax_id=environ.get("VENDOR_TAX_ID", ""),
         vendor_bank=environ.get("VENDOR_BANK", ""),
-        billing_contact=environ.get("BILLING_CONTACT", "") or environ.get("MAIL_SENDER", "portal@example.com"),
+        billing_contact=environ.get("BILLING_CONTACT", "")
+        or environ.get("MAIL_SENDER", "portal@example.com"),
         cursor_secret_arn=environ.get("CURSOR_SECRET_ARN", ""),
         engine_secret_arn=environ.get("ENGINE_SECRET_ARN", ""),
         clock_file=environ.get("CLOCK_FILE", ""),

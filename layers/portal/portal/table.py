@@ -10,7 +10,13 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import orjson
-from pynamodb.attributes import Attribute, DiscriminatorAttribute, NumberAttribute, UnicodeAttribute, VersionAttribute
+from pynamodb.attributes import (
+    Attribute,
+    DiscriminatorAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    VersionAttribute,
+)
 from pynamodb.connection import TableConnection
 from pynamodb.constants import STRING
 from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, TransactWriteError
@@ -190,7 +196,13 @@ def find_many(model: type[_Record], wanted: Iterable[tuple[str, str]]) -> dict[t
 
 
 def query(
-    model: type[_Record], pk: str, prefix: str = "", *, newest_first: bool = False, after: str = "", limit: int | None = None
+    model: type[_Record],
+    pk: str,
+    prefix: str = "",
+    *,
+    newest_first: bool = False,
+    after: str = "",
+    limit: int | None = None,
 ) -> Iterator[_Record]:
     """The records of a partition whose sort key begins with `prefix`, in order, as they are now.
 
@@ -207,13 +219,22 @@ def query(
 
 
 def query_index(
-    model: type[_Record], index: str, pk: str, prefix: str = "", *, until: str = "", newest_first: bool = False, limit: int | None = None
+    model: type[_Record],
+    index: str,
+    pk: str,
+    prefix: str = "",
+    *,
+    until: str = "",
+    newest_first: bool = False,
+    limit: int | None = None,
 ) -> Iterator[_Record]:
     """The records of an index partition in order: those whose sort key begins with `prefix`, or sorts up to `until`.
 
     An index lags behind the table. Nothing about money or access is decided from one.
     """
-    sort_key = {"by_parent": Item.parent_sk, "by_distributor": Item.distributor_sk, "by_due": Item.due_sk}[index]
+    sort_key = {"by_parent": Item.parent_sk, "by_distributor": Item.distributor_sk, "by_due": Item.due_sk}[
+        index
+    ]
     condition: Condition | None = sort_key.startswith(prefix) if prefix else None
     if until:
         condition = sort_key <= until
@@ -312,7 +333,7 @@ def write(staged: Sequence[Write]) -> None:
     if len(ordered) == 1 and not isinstance(ordered[0], Check | Add):
         return _write_one(ordered[0])
     if not ordered:
-        return
+        return None
     try:
         with TransactWrite(connection=Item._get_connection().connection) as transaction:
             for each in ordered:
@@ -329,10 +350,16 @@ def write(staged: Sequence[Write]) -> None:
     except TransactWriteError as error:
         if error.cause_response_code == "TransactionInProgressException":
             raise Contended from error
-        refused = [(each, reason.code) for each, reason in zip(ordered, error.cancellation_reasons, strict=False) if reason]
+        refused = [
+            (each, reason.code)
+            for each, reason in zip(ordered, error.cancellation_reasons, strict=False)
+            if reason
+        ]
         # Whoever was outrun decides anew: what the other did may be the very reason why a record exists already.
         for each, code in refused:
-            if code == "TransactionConflict" or (code == "ConditionalCheckFailed" and not isinstance(each, Put)):
+            if code == "TransactionConflict" or (
+                code == "ConditionalCheckFailed" and not isinstance(each, Put)
+            ):
                 raise Contended from error
         for each, code in refused:
             if code == "ConditionalCheckFailed" and isinstance(each, Put):

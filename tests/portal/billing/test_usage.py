@@ -129,7 +129,7 @@ def test_an_instant_is_the_same_in_every_time_zone() -> None:
     assert transition == Transition(datetime(2023, 1, 24, 1, tzinfo=UTC), "evt_1", "active")
     assert repr(transition.occurred_at) == repr(datetime(2023, 1, 24, 1, tzinfo=UTC))
     with pytest.raises(ValueError, match="time zone"):
-        Transition(datetime(2023, 1, 24), "evt_1", "active")  # noqa: DTZ001
+        Transition(datetime(2023, 1, 24), "evt_1", "active")
 
 
 def test_midnight_belongs_to_the_next_day() -> None:

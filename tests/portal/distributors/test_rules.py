@@ -20,8 +20,8 @@ def a_distributor(**values: Any) -> Any:
 @given(
     payment_day=st.integers(1, 31),
     now=st.datetimes(
-        datetime(2019, 12, 31),  # noqa: DTZ001
-        datetime(2032, 3, 1),  # noqa: DTZ001
+        datetime(2019, 12, 31),
+        datetime(2032, 3, 1),
         timezones=st.just(UTC),
     ),
 )

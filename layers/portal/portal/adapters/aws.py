@@ -19,6 +19,6 @@ _CONFIG_S3 = _CONFIG.merge(Config(signature_version="s3v4"))
 def client(service: str) -> Any:
     """The boto3 client of an AWS service."""
     # Imported here because most invocations call nothing but the table, which needs no boto3.
-    import boto3  # noqa: PLC0415
+    import boto3
 
     return boto3.client(service, config=_CONFIG_S3 if service == "s3" else _CONFIG)  # type: ignore[call-overload]

@@ -36,4 +36,6 @@ def reasons_to_park(
 
 def _far_above(gross: Money, earlier: Sequence[int]) -> bool:
     last_three = sorted(earlier[-MOST_RECENT:])
-    return len(last_three) == MOST_RECENT and gross.minor > MOST_TIMES_THE_MEDIAN * last_three[MOST_RECENT // 2]
+    return (
+        len(last_three) == MOST_RECENT and gross.minor > MOST_TIMES_THE_MEDIAN * last_three[MOST_RECENT // 2]
+    )

@@ -8,7 +8,15 @@ from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttrib
 from portal import keys
 from portal.errors import NotFound
 from portal.scope import Scope
-from portal.table import DateAttribute, DecimalAttribute, InstantAttribute, Item, JsonAttribute, find, query_index
+from portal.table import (
+    DateAttribute,
+    DecimalAttribute,
+    InstantAttribute,
+    Item,
+    JsonAttribute,
+    find,
+    query_index,
+)
 from portal.tree import VENDOR, Node, Tier
 
 

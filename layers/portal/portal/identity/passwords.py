@@ -57,6 +57,6 @@ def _common() -> frozenset[str]:
     """The 30,000 most common passwords, lower case. Imported here, because only choosing a password needs
     them.
     """
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]  # noqa: PLC0415
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]
 
     return frozenset(FREQUENCY_LISTS["passwords"])
