@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from functools import cache
 
 from local import cloud
 
@@ -20,6 +20,8 @@ _QUIET_SECONDS = 1.5
 _PATIENCE_SECONDS = 900
 _NOT_OURS = ("EngineCommands",)
 """Read outside, by the engine."""
+_DEAD = "Dead"
+"""How the names of dead-letter queues end."""
 
 
 def run(*jobs: str) -> Iterator[tuple[str, int, float]]:
@@ -28,21 +30,53 @@ def run(*jobs: str) -> Iterator[tuple[str, int, float]]:
     Raises:
         Trouble: a job failed, or its messages did not come to an end.
     """
-    names = _names("AWS::Lambda::Function")
-    queues = [url for name, url in _names("AWS::SQS::Queue").items() if name not in _NOT_OURS]
     for job in jobs or JOBS:
         began = time.monotonic()
-        sent = _invoked(names[job])["messages"]
-        _wait_until_empty([url for url in queues if not _is_dead_letter(url)])
+        sent = start(job)
+        settle()
         yield job, sent, time.monotonic() - began - _QUIET_SECONDS
+
+
+def start(job: str) -> int:
+    """Invoke a job's function; returns how many messages it has sent.
+
+    Raises:
+        Trouble: it failed.
+    """
+    answer = cloud.client("lambda").invoke(FunctionName=_names("AWS::Lambda::Function")[job], Payload=b"{}")
+    payload = answer["Payload"].read()
+    if "FunctionError" in answer:
+        raise cloud.Trouble(f"{job} failed: {payload.decode(errors='replace')}")
+    sent: int = json.loads(payload)["messages"]
+    return sent
+
+
+def settle() -> None:
+    """Wait until all queues are empty, what comes through the table's stream included.
+
+    Raises:
+        Trouble: they do not become empty.
+    """
+    queues = _names("AWS::SQS::Queue").items()
+    urls = [url for name, url in queues if name not in _NOT_OURS and not name.endswith(_DEAD)]
+    last = began = time.monotonic()
+    while time.monotonic() - last < _QUIET_SECONDS:
+        if any(_waiting(url) for url in urls):
+            last = time.monotonic()
+        if last - began > _PATIENCE_SECONDS:
+            raise cloud.Trouble(
+                f"Messages are still waiting after {_PATIENCE_SECONDS} seconds: see {cloud.LOGS}/cloud.log"
+            )
+        time.sleep(0.2)
 
 
 def dead_letters() -> dict[str, int]:
     """How many messages failed for good, by queue; queues without any are left out."""
-    urls = {name: url for name, url in _names("AWS::SQS::Queue").items() if name.endswith("Dead")}
+    urls = {name: url for name, url in _names("AWS::SQS::Queue").items() if name.endswith(_DEAD)}
     return {name: number for name, url in urls.items() if (number := _waiting(url))}
 
 
+@cache
 def _names(kind: str) -> dict[str, str]:
     """The deployed resources of a type: physical by logical id."""
     pages = (
@@ -54,31 +88,6 @@ def _names(kind: str) -> dict[str, str]:
         for resource in page["StackResourceSummaries"]
         if resource["ResourceType"] == kind
     }
-
-
-def _invoked(function: str) -> dict[str, Any]:
-    answer = cloud.client("lambda").invoke(FunctionName=function, Payload=b"{}")
-    payload = answer["Payload"].read()
-    if "FunctionError" in answer:
-        raise cloud.Trouble(f"{function} failed: {payload.decode(errors='replace')}")
-    result: dict[str, Any] = json.loads(payload)
-    return result
-
-
-def _is_dead_letter(url: str) -> bool:
-    return "Dead" in url.rpartition("/")[2]
-
-
-def _wait_until_empty(urls: list[str]) -> None:
-    last = began = time.monotonic()
-    while time.monotonic() - last < _QUIET_SECONDS:
-        if any(_waiting(url) for url in urls):
-            last = time.monotonic()
-        if last - began > _PATIENCE_SECONDS:
-            raise cloud.Trouble(
-                "Messages are still waiting after a quarter of an hour: see .local/log/cloud.log"
-            )
-        time.sleep(0.2)
 
 
 def _waiting(url: str) -> int:
@@ -93,7 +102,7 @@ def main() -> str | None:
         for job, sent, seconds in run():
             print(f"{job:<18} {sent:>5} messages  {seconds:6.1f} s", flush=True)
         for queue, number in dead_letters().items():
-            print(f"{number} messages failed for good: they are in {queue}; .local/log/cloud.log says why.")
+            print(f"{number} messages failed for good: they are in {queue}; {cloud.LOGS}/cloud.log says why.")
     except cloud.Trouble as trouble:
         return str(trouble)
     return None

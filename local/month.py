@@ -136,8 +136,9 @@ class Month:
             account = customer.account
             if account.plan == "annual" and account.invoiced is None and account.subscribed_on is not None:
                 self._invoices[account.account_id] = _TERMS.gross(_TERMS.invoice(account))
-        for _ in jobs.run("RunUsageSnapshot", "RunTrials", "RunAnnualBilling"):
-            pass
+        for job in ("RunUsageSnapshot", "RunTrials", "RunAnnualBilling"):
+            jobs.start(job)
+        jobs.settle()
 
     def _bill(self) -> None:
         with cloud.step(f"Billing {self.start} to {self.end}"):

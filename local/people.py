@@ -2,4 +2,4 @@
 
 OPERATOR_EMAIL = "operator@example.com"
 DISTRIBUTOR_EMAIL = "admin@meridian.example.com"
-PASSWORD = "correct horse battery demo"  # noqa: S105: the demo's, printed by `make run`
+PASSWORD = "correct horse battery demo"  # the demo's; `make run` prints it
