@@ -20,6 +20,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from portal import clock, keys, paging
 from portal.access import accessible_to
+from portal.change import Change
 from portal.errors import (
     Conflict,
     FieldError,
@@ -37,12 +38,25 @@ from portal.journal import Entry, Message, written
 from portal.permissions import Permission
 from portal.scope import ANONYMOUS, Caller, Scope
 from portal.settings import settings
-from portal.table import Item, JsonAttribute, Put, Write, expiry, find, settled, stage, write
+from portal.table import (
+    Contended,
+    Item,
+    PackedJsonAttribute,
+    Put,
+    Update,
+    Write,
+    expiry,
+    find,
+    settled,
+    stage,
+    write,
+)
 from portal.telemetry import logger, metrics, tracer
 from portal.tree import Tier
 
 LARGEST_BODY = 1_000_000
-_LARGEST_STORED_ANSWER = 300_000
+_MOST_FIELD_ERRORS = 50
+_LONGEST_FIELD_NAME = 200
 _IDEMPOTENCY_KEPT_FOR = timedelta(days=2)
 _TIME_TO_ANSWER_MILLISECONDS = 6_000
 """What has to be left of the function's time to write down and send the answer of a bulk operation."""
@@ -337,9 +351,12 @@ def _validated(model: type[BaseModel], given: Any) -> BaseModel:
     try:
         return model.model_validate(given)
     except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
         fields = tuple(
-            FieldError(".".join(str(part) for part in each["loc"]) or "body", each["msg"])
-            for each in error.errors()
+            FieldError(
+                ".".join(str(part) for part in each["loc"])[:_LONGEST_FIELD_NAME] or "body", each["msg"]
+            )
+            for each in found[:_MOST_FIELD_ERRORS]
         )
         raise Invalid(errors=fields) from None
 
@@ -389,10 +406,14 @@ class IdempotencyRecord(Item, discriminator="idempotency"):
 
     request_hash = UnicodeAttribute()
     status = NumberAttribute()
-    answer = JsonAttribute(null=True)
+    answer = PackedJsonAttribute(null=True)
 
 
-@dataclass(frozen=True, slots=True)
+class AnsweredMeanwhile(Conflict, Contended):
+    """A copy of this request was faster: run again, which finds its answer."""
+
+
+@dataclass(slots=True)
 class _Repeat:
     """A POST with an Idempotency-Key: done once, answered alike each time, for two days."""
 
@@ -401,6 +422,8 @@ class _Repeat:
     request_hash: str
     status: int
     now: datetime
+    outdated: IdempotencyRecord | None = None
+    """An answer of more than two days ago that is still there: its key counts as new."""
 
     @classmethod
     def of(cls, call: Call, event: Mapping[str, Any]) -> "_Repeat | None":
@@ -416,7 +439,8 @@ class _Repeat:
         return cls(
             keys.node(call.caller.portal),
             keys.idempotency(
-                call.declaration.name, hashlib.sha256(f"{call.caller.user_id} {key}".encode()).hexdigest()
+                call.declaration.name,
+                hashlib.sha256(f"{call.caller.user_id} {key}".encode(errors="replace")).hexdigest(),
             ),
             hashlib.sha256(what).hexdigest(),
             call.declaration.status,
@@ -426,6 +450,7 @@ class _Repeat:
     def answer(self) -> Reply | None:
         record = find(IdempotencyRecord, self.pk, self.sk)
         if record is None or (record.expires_at or 0) < expiry(self.now):
+            self.outdated = record
             return None
         if record.request_hash != self.request_hash:
             raise IdempotencyKeyReused
@@ -433,23 +458,18 @@ class _Repeat:
         return Reply(body, int(record.status), {"Idempotent-Replayed": "true"})
 
     def remember(self, reply: Reply) -> Write:
-        answer = (
-            reply.body.model_dump(mode="json", exclude_unset=True)
-            if isinstance(reply.body, BaseModel)
-            else None
-        )
-        if len(orjson.dumps(answer)) > _LARGEST_STORED_ANSWER:
-            answer = None
-        return Put(
-            IdempotencyRecord(
-                self.pk,
-                self.sk,
-                request_hash=self.request_hash,
-                status=reply.status or self.status,
-                answer=answer,
-                expires_at=expiry(self.now + _IDEMPOTENCY_KEPT_FOR),
-            )
-        )
+        answer = None
+        if isinstance(reply.body, BaseModel):
+            answer = reply.body.model_dump(mode="json", exclude_unset=True)
+        values: dict[str, Any] = {
+            "request_hash": self.request_hash,
+            "status": reply.status or self.status,
+            "answer": answer,
+            "expires_at": expiry(self.now + _IDEMPOTENCY_KEPT_FOR),
+        }
+        if self.outdated is not None:
+            return stage(Update(self.outdated, Change(**values)))
+        return Put(IdempotencyRecord(self.pk, self.sk, **values), taken=AnsweredMeanwhile)
 
 
 def _problem(error: PortalError, status: int, request_id: str) -> Reply:

@@ -22,12 +22,15 @@ _View = TypeVar("_View", bound=BaseModel)
 
 SortKey = tuple[str | int | float, ...]
 
+_SORTED_BY = 200
+"""Characters of each text that count."""
+
 
 class PageQuery(BaseModel, extra="forbid"):
     """The query parameters that every list takes; a list adds its filters."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 25
-    cursor: Annotated[str, Field(max_length=2000)] | None = None
+    cursor: Annotated[str, Field(max_length=4000)] | None = None
 
 
 class Page(BaseModel, Generic[_View]):
@@ -57,17 +60,22 @@ def page(
         bound_to: who asks which list; becomes part of the cursor's seal together with the query's filters.
         key: what the list is sorted by, ending with something unique. Its parts have the same types in all rows.
     """
-    ordered = sorted(rows, key=key, reverse=descending)
+
+    def place(row: _Row) -> SortKey:
+        # What sorts is cut so that it fits into a cursor; the unique part at the end tells the rest apart.
+        return tuple(part[:_SORTED_BY] if isinstance(part, str) else part for part in key(row))
+
+    ordered = sorted(rows, key=place, reverse=descending)
     seal_for = _seal_for(bound_to, query)
     first = 0
     if query.cursor:
         last = tuple(_open(query.cursor, seal_for))
-        first = _behind([key(row) for row in ordered], last, descending)
+        first = _behind([place(row) for row in ordered], last, descending)
     shown = ordered[first : first + query.limit]
     more = first + query.limit < len(ordered)
     return Page(
         items=[show(row) for row in shown],
-        next_cursor=_seal(key(shown[-1]), seal_for) if more else None,
+        next_cursor=_seal(place(shown[-1]), seal_for) if more else None,
         total=len(ordered),
     )
 

@@ -2,6 +2,7 @@
 
 import random
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,7 +19,7 @@ from pynamodb.attributes import (
     VersionAttribute,
 )
 from pynamodb.connection import TableConnection
-from pynamodb.constants import STRING
+from pynamodb.constants import BINARY, STRING
 from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, TransactWriteError
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
@@ -72,6 +73,18 @@ class DecimalAttribute(Attribute[Decimal]):
 
     def deserialize(self, value: str) -> Decimal:
         return Decimal(value)
+
+
+class PackedJsonAttribute(Attribute[Any]):
+    """A JSON value that may be large and is only ever read whole, stored compressed."""
+
+    attr_type = BINARY
+
+    def serialize(self, value: Any) -> bytes:
+        return zlib.compress(orjson.dumps(value))
+
+    def deserialize(self, value: bytes) -> Any:
+        return orjson.loads(zlib.decompress(value))
 
 
 class JsonAttribute(Attribute[Any]):
@@ -357,9 +370,8 @@ def write(staged: Sequence[Write]) -> None:
         ]
         # Whoever was outrun decides anew: what the other did may be the very reason why a record exists already.
         for each, code in refused:
-            if code == "TransactionConflict" or (
-                code == "ConditionalCheckFailed" and not isinstance(each, Put)
-            ):
+            outrun = not isinstance(each, Put) or issubclass(each.taken, Contended)
+            if code == "TransactionConflict" or (code == "ConditionalCheckFailed" and outrun):
                 raise Contended from error
         for each, code in refused:
             if code == "ConditionalCheckFailed" and isinstance(each, Put):
