@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from io import StringIO
@@ -173,8 +173,11 @@ def step(what: str) -> Iterator[Callable[[str], None]]:
 
 
 def _start() -> None:
-    if _holds(_CLOUD) and _within(_START_SECONDS, lambda: _healthy() or not _holds(_CLOUD)) and _healthy():
-        return
+    if _holds(_CLOUD) and _within(_START_SECONDS, lambda: _healthy() or not _holds(_CLOUD)):
+        if _healthy():
+            return
+    elif _holds(_CLOUD):
+        raise Trouble(f"The local cloud runs, but not on port {PORT}: stop it first, with make stop.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -188,6 +191,7 @@ def _start() -> None:
         shutil.rmtree(_TEMPORARY, ignore_errors=True)
         for folder in (LOGS, _TEMPORARY):
             folder.mkdir(parents=True, exist_ok=True)
+        gaps.begin_streams_anew(HOME / "state")
         settings = {
             "GATEWAY_PORT": str(PORT),
             "BIND_HOST": HOST,
@@ -326,9 +330,6 @@ def _holds(name: str) -> bool:
     path = HOME / "run" / name
     if not path.exists():
         return False
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
     with path.open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,12 +1,13 @@
-"""What AWS does with the template and MiniStack leaves out, done by hand after a deployment.
+"""What AWS does with the template and MiniStack leaves out, done by hand after a deployment or before a start.
 
 It ignores three parts of a REST API's body: what API Gateway answers itself (gateway responses), the headers
-of the answers to CORS preflights, and routes for any method. And nobody reads the mail by which SES verifies
-a sender.
+of the answers to CORS preflights, and routes for any method. Nobody reads the mail by which SES verifies a
+sender. And over a restart it keeps how far the streams were read, but not the streams.
 """
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
@@ -41,6 +42,18 @@ def close(client: Callable[[str], Any], stack: str, stage: str) -> None:
     gateway.create_deployment(restApiId=outputs["ApiId"], stageName=stage)
 
     client("ses").verify_domain_identity(Domain=parameters["MailIdentity"])
+
+
+def begin_streams_anew(state: Path) -> None:
+    """Let the readers of streams, which are empty after a start, begin at the beginning.
+
+    Otherwise they would wait until as much was written again as they had read before.
+    """
+    file = state / "lambda.json"
+    if file.exists():
+        stored = json.loads(file.read_text())
+        stored["payload"]["dynamodb_stream_positions"]["data"] = {}
+        file.write_text(json.dumps(stored))
 
 
 def _answer_preflight(gateway: Any, api: str, resource: str, integration: dict[str, Any]) -> None:

@@ -37,6 +37,8 @@ def main() -> str | None:
         cloud.start_engine()
     except cloud.Trouble as trouble:
         return str(trouble)
+    except KeyboardInterrupt:
+        return "Interrupted. Run it again: it goes on with what is missing."
     print(
         _HOW_TO_GO_ON.format(
             url=f"{deployment.api_url}/v1",

@@ -20,7 +20,9 @@ from portal.permissions import Permission
 from portal.reports.records import requested
 from portal.scope import Caller
 from portal.table import MOST_WRITES, Item, Put, stage, write
+from portal.tasks.protection import MOST_CHARACTERS, MOST_SELECTED, Selected
 from portal.tasks.records import Entity, Task
+from portal.tasks.rules import MOST_TASKS
 from portal.tree import DIRECT, VENDOR, Node
 from tests.world import administrator
 
@@ -61,6 +63,7 @@ def signed_in(caller: Caller, at: datetime) -> Caller:
         user_id=caller.user_id,
         portal_path=str(caller.portal),
         entered_through=[],
+        tag_key="",
         refresh_hash="",
         created_at=at,
         ends_at=at + timedelta(days=1),
@@ -275,6 +278,17 @@ def a_task(account: Node, task_id: str, at: datetime, service: str = "microsoft_
         state="active",
         created_at=at,
     )
+
+
+def biggest_tasks(account: Node, at: datetime, state: str = "active") -> list[Task]:
+    """As many tasks as an account may have, each as big as it may be."""
+    length = MOST_CHARACTERS // MOST_SELECTED
+    entity_ids = [f"{number:03d}".ljust(length, "x") for number in range(MOST_SELECTED)]
+    protect = Selected(entity_ids=entity_ids).model_dump()
+    tasks = [a_task(account, f"tsk_{number:060d}", at) for number in range(MOST_TASKS)]
+    for task in tasks:
+        task.protect, task.state, task.name = protect, state, "\N{GRINNING FACE}" * 100
+    return tasks
 
 
 def an_entity(account: Node, task_id: str, entity_id: str, at: datetime, **values: object) -> Entity:

@@ -8,6 +8,7 @@ another.
 from pydantic import BaseModel
 
 from portal import ids
+from portal.access import admitted
 from portal.accounts import actions, records, views
 from portal.fields import Name
 from portal.identity.actions import invite
@@ -40,6 +41,7 @@ def handler(call: Call, body: NewAccount) -> views.Account:
         *first_renewal(account, beginning),
         *actions.counted_in(call.scope, node),
         *invitation.writes,
+        *admitted(call.caller, account.account_id),
         audit=actions.creation_entries(portal, account),
         send=invitation.messages,
     )

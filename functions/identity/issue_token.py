@@ -15,6 +15,7 @@ from portal.identity import actions, records, rules, tokens, views
 from portal.operation import Call, Reply, public_operation
 from portal.table import Update
 
+_UNKNOWN = "This refresh token is unknown, expired or revoked."
 GrantText = Annotated[str, Field(max_length=4096)]
 
 
@@ -36,10 +37,12 @@ def handler(call: Call, body: Grant) -> views.Tokens | Reply:
     shown = tokens.RefreshToken.parse(body.refresh_token)
     session = records.find_session(shown.session_id) if shown else None
     if shown is None or session is None or actions.standing(session, call.now).refused:
-        return _refused("invalid_grant", "This refresh token is unknown, expired or revoked.")
+        return _refused("invalid_grant", _UNKNOWN)
     rotation = rules.rotate(session, shown.secret, salt=ids.secret(), now=call.now)
     if rotation.change:
         call.commit(Update(session, rotation.change))
+    if rotation.secret is None and rotation.change is None:
+        return _refused("invalid_grant", _UNKNOWN)
     if rotation.secret is None:
         return _refused("invalid_grant", "This refresh token was used before; the session has been ended.")
     access = actions.access_token(session, call.now)

@@ -7,6 +7,7 @@ portal.
 from pydantic import BaseModel
 
 from portal import ids, keys
+from portal.access import admitted
 from portal.distributors.records import get_distributor
 from portal.fields import Country, Name, OwnCode
 from portal.identity.actions import invite
@@ -43,6 +44,7 @@ def handler(call: Call, body: NewPartner) -> views.Partner:
         Put(partner),
         Put(records.partner_code(partner, partner.partner_code), taken=rules.PartnerIdTaken),
         *invitation.writes,
+        *admitted(call.caller, generated),
         audit=[
             Entry(Activity.PARTNER_CREATED, call.caller.portal, f"Created partner {body.name}", body.email)
         ],

@@ -5,18 +5,24 @@ trail stays.
 """
 
 from portal.dashboard.records import find_rollup
-from portal.identity.actions import release_users
+from portal.identity.actions import RELEASED_AT_ONCE, release_users
+from portal.identity.records import list_users
 from portal.journal import Activity, Entry
 from portal.operation import DISTRIBUTORS, Call, operation
 from portal.partners import records, rules
 from portal.permissions import Permission
-from portal.table import Delete
+from portal.table import Check, Delete
 
 
 @operation(Permission.ACCOUNTS_REMOVE, portals=DISTRIBUTORS)
 def handler(call: Call) -> None:
     partner = records.get_partner(call.scope, call.path["partner_id"])
     rules.remove(partner)
+    users = list(list_users(call.scope, partner.node))
+    # The oldest stay to the last transaction, the first administrator among them: if an account is added
+    # meanwhile, the partner stays with somebody who can sign in.
+    for first in range(RELEASED_AT_ONCE, len(users), RELEASED_AT_ONCE):
+        call.commit_now(Check(partner), *release_users(users[first : first + RELEASED_AT_ONCE]))
     beside = [records.find_partner_code(partner), find_rollup(call.scope, partner.node)]
     entry = Entry(
         Activity.PARTNER_REMOVED, call.caller.portal, f"Removed partner {partner.name}", partner.email
@@ -24,6 +30,6 @@ def handler(call: Call) -> None:
     call.commit(
         Delete(partner),
         *(Delete(record) for record in beside if record),
-        *release_users(partner.node),
+        *release_users(users[:RELEASED_AT_ONCE]),
         audit=[entry],
     )

@@ -43,7 +43,10 @@ def test_a_key_is_good_for_one_request_only(world: World) -> None:
     distributor = a_distributor(world)
     _repeat(world, distributor)
 
-    assert _repeat(world, distributor, {"name": "Bob", "email": "bob@example.com"}).code == "idempotency_key_reused"
+    assert (
+        _repeat(world, distributor, {"name": "Bob", "email": "bob@example.com"}).code
+        == "idempotency_key_reused"
+    )
 
 
 def test_a_key_that_is_no_text_is_harmless(world: World) -> None:
@@ -107,4 +110,7 @@ def test_large_messages_go_in_several_batches(world: World, harness: Harness) ->
     arrived = world.messages("Mail")
     assert sorted(body["number"] for body in arrived) == list(range(10))
     batches = [call for call in harness.calls if call.name == "sqs.SendMessageBatch"]
-    assert max(sum(len(entry["MessageBody"]) for entry in call.parameters["Entries"]) for call in batches) <= 250_000
+    assert (
+        max(sum(len(entry["MessageBody"]) for entry in call.parameters["Entries"]) for call in batches)
+        <= 250_000
+    )

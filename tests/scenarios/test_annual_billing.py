@@ -173,14 +173,58 @@ def test_three_terms_at_once_wait_for_an_operator(world: World) -> None:
     check_books(north)
 
 
-def test_a_parked_invoice_of_an_account_that_was_removed_is_dropped_when_released(world: World) -> None:
+@pytest.mark.parametrize("late", [False, True])
+def test_a_term_that_began_before_the_removal_is_invoiced_however_late(world: World, late: bool) -> None:
+    north = a_payer(CREATED)
+    store(an_account(north, counts=3, plan="annual", subscribed_on=SUBSCRIBED))
+    run_all(world, SUBSCRIBED)
+    if not late:
+        run_all(world, date(2024, 1, 12))
+    remove(node_of(north), date(2024, 1, 14))
+
+    world.now = midnight(date(2024, 1, 20))
+    run_year(world)
+    world.now = midnight(date(2026, 2, 1))
+    run_year(world)
+
+    assert [each.period_start_on for each in invoices(north)] == [SUBSCRIBED, date(2024, 1, 12)]
+    assert [lines(each)[0].quantity for each in invoices(north)] == [3, 3]
+    assert find_renewal(EVERYTHING, node_of(north)) is None
+    check_books(north)
+
+
+def test_an_account_is_kept_until_its_parked_invoice_was_released(world: World) -> None:
+    north = a_payer(CREATED)
+    store(an_account(north, counts={DROPBOX: [(CREATED, 1)]}, plan="annual", subscribed_on=SUBSCRIBED))
+    remove(node_of(north), date(2023, 1, 20))
+    run_all(world, date(2023, 1, 24))
+    [parked] = world.call("operators.list_parked", OPERATOR).json["items"]
+
+    def is_done_with() -> bool:
+        account = find(Account, keys.node(node_of(north)), keys.NODE)
+        assert account is not None
+        return account.finally_billed_at is not None
+
+    assert not is_done_with()
+    services = {**PRICES["services"], DROPBOX: {"monthly": "1.00", "annual": "10.00"}}
+    store([priced(north, SUBSCRIBED, {**PRICES, "services": services})])
+    world.call("operators.release_parked", OPERATOR, path={"parked_id": parked["parked_id"]})
+    world.stream("notifications.deliver_outbox")
+    world.work("billing.on_billing_due", "Billing")
+    run_all(world, date(2023, 2, 24))
+
+    assert [(each.state, each.net_minor) for each in invoices(north)] == [("issued", 600)]
+    assert is_done_with()
+
+
+def test_a_parked_invoice_of_a_term_that_began_after_the_end_is_dropped_when_released(world: World) -> None:
     north = a_payer(CREATED)
     store(an_account(north, counts={DROPBOX: [(CREATED, 1)]}, plan="annual", subscribed_on=SUBSCRIBED))
     store(an_account(north, 2, counts=3, plan="annual", subscribed_on=SUBSCRIBED))
     world.now = midnight(date(2025, 2, 1))
     for number in (1, 2):
         invoice(world, node_of(north, number))
-    remove(node_of(north, 2), date(2025, 1, 31))
+    remove(node_of(north, 2), SUBSCRIBED)
     parked = world.call("operators.list_parked", OPERATOR).json["items"]
     assert {each["account_id"]: each["reasons"] for each in parked} == {
         "acc_000001": ["unpriced_service"],
@@ -305,6 +349,25 @@ def test_growth_in_a_service_that_the_terms_prices_do_not_know_is_rated_at_the_p
 
     [line] = lines(consolidated(north)[-1])
     assert (line.service, line.kind, line.amount) == (DROPBOX, "true_up", round(600 * 294 / 365))
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_growth_on_a_payment_day_before_the_removal_is_invoiced_however_late(
+    world: World, late: bool
+) -> None:
+    north = a_payer(CREATED)
+    counts = {EXCHANGE: [(CREATED, 4), (date(2023, 1, 20), 6)]}
+    store(an_account(north, counts=counts, plan="annual", subscribed_on=SUBSCRIBED))
+    run_all(world, SUBSCRIBED)
+    if not late:
+        run_all(world, date(2023, 1, 24))
+    remove(node_of(north), date(2023, 1, 25))
+
+    run_all(world, date(2023, 1, 26))
+
+    [line] = lines(consolidated(north)[0])
+    assert (line.kind, line.quantity, line.days) == ("true_up", 2, 353)
+    check_books(north)
 
 
 def test_growth_of_an_account_that_was_removed_is_not_invoiced(world: World) -> None:

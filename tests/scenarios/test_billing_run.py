@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from portal.billing.records import list_parts
 from portal.periods import Period, next_payment_date
+from portal.scope import EVERYTHING
 from tests.books import (
     DROPBOX,
     EXCHANGE,
@@ -23,8 +25,11 @@ from tests.books import (
     run_month,
     store,
 )
+from tests.builders import a_backup_task, a_distributor, a_partner, an_email
+from tests.builders import an_account as an_account_of
+from tests.engine_events import changed, event, on, report
 from tests.support import Harness
-from tests.world import OPERATOR, Context, World
+from tests.world import OPERATOR, Context, World, administrator
 
 CREATED = date(2023, 1, 10)
 PAYMENT_DAY = datetime(2023, 1, 24, 2, tzinfo=UTC)
@@ -481,3 +486,31 @@ def test_without_any_prices_a_period_is_billed_only_if_something_was_used(world:
     run_month(world)
 
     assert [bills(node)[0].state for node in (north, south)] == ["nothing_to_bill", "parked"]
+
+
+def test_a_partner_that_was_removed_before_the_last_bill_is_still_named_on_it(world: World) -> None:
+    distributor = a_distributor(world, an_email(), payment_day=24, prices=PRICES)
+    partner = a_partner(world, distributor, an_email(), name="Halyard")
+    account = an_account_of(
+        world, partner, subscription={"mode": "subscription_without_trial", "plan": "monthly"}
+    )
+    report(world, changed(account, a_backup_task(world, account), on(10)))
+    world.now = datetime(2023, 1, 15, 12, tzinfo=UTC)
+    approved = {"approve_data_removal": True}
+    path = {"account_id": account.account}
+    world.call("accounts.remove_account", administrator(partner), path=path, body=approved)
+    report(world, event(account, "purge.completed", on(15, 12)))
+    world.run("accounts.run_purge")
+    world.work("accounts.on_purge", "Purge")
+    removed = world.call(
+        "partners.remove_partner", administrator(distributor), path={"partner_id": partner.partner}
+    )
+    assert removed.status == 204
+    world.now = PAYMENT_DAY
+
+    run_month(world)
+
+    [bill] = bills(distributor)
+    assert bill.state == "issued"
+    [part] = list_parts(EVERYTHING, bill)
+    assert part.partners == {partner.partner: {"name": "Halyard", "code": partner.partner}}

@@ -6,8 +6,9 @@ A list can hold 20,000 ids, so it is stored in parts of its own beside the user 
 from collections.abc import Iterable
 
 from portal import keys
+from portal.change import Change
 from portal.scope import Caller, Scope
-from portal.table import Item, JsonAttribute, query
+from portal.table import Item, JsonAttribute, Put, Update, Write, query
 from portal.tree import Node
 
 _IDS_IN_A_PART = 5_000
@@ -50,3 +51,14 @@ def access_parts(home: Node, user_id: str, accessible_ids: Iterable[str]) -> lis
         )
         for number, first in enumerate(range(0, len(listed), _IDS_IN_A_PART))
     ]
+
+
+def admitted(caller: Caller, own_id: str) -> list[Write]:
+    """What lets a caller see the partner or account that it creates: nothing, unless a list says what it sees."""
+    if caller.entered or not caller.limited:
+        return []
+    parts = list(query(AccessList, keys.node(caller.home), keys.access_list(caller.user_id)))
+    if parts and len(parts[-1].accessible_ids) < _IDS_IN_A_PART:
+        return [Update(parts[-1], Change(accessible_ids=[*parts[-1].accessible_ids, own_id]))]
+    part = keys.access_list(caller.user_id, len(parts))
+    return [Put(AccessList(keys.node(caller.home), part, accessible_ids=[own_id]))]

@@ -1,13 +1,28 @@
 """Texts in requests: bounded, trimmed, on one line."""
 
 from typing import Annotated
+from unicodedata import category
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 _ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+_DRAWN_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and symbols to Unicode, nothing to the eye: Hangul fillers and the Braille blank."""
+
+
+def _to_be_seen(text: str) -> str:
+    if not any(category(each)[0] in "LNPS" and each not in _DRAWN_BLANK for each in text):
+        raise ValueError("This has no visible character.")
+    return text
+
+
+VISIBLE = AfterValidator(_to_be_seen)
+"""At least one letter, digit, sign or symbol."""
 
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=_ONE_LINE)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=_ONE_LINE),
+    VISIBLE,
 ]
 """Of a company, a person, a task."""
 
@@ -15,7 +30,9 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, p
 """Any short text, the empty one too."""
 
 Country = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=2, max_length=60, pattern=_ONE_LINE)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=2, max_length=60, pattern=_ONE_LINE),
+    VISIBLE,
 ]
 """A country's name or code, as its owner writes it."""
 

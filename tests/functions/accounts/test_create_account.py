@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from portal.accounts.records import find_renewal
 from portal.scope import EVERYTHING
 from tests.builders import a_distributor, a_partner, an_account, an_email, the_account
+from tests.trees import a_user, store
 from tests.world import World, administrator
 
 
@@ -52,6 +55,19 @@ def test_the_portals_default_subscription_holds_unless_the_request_names_another
     assert find_renewal(EVERYTHING, named) is None
 
 
+def test_a_limited_user_sees_the_account_it_creates(world: World) -> None:
+    distributor = a_distributor(world, an_email())
+    for portal in (distributor, a_partner(world, distributor, an_email())):
+        foreign = an_account(world, portal)
+        limited = replace(administrator(portal, "usr_limited"), limited=True)
+        store(a_user(limited, world.now, accessible=["acc_other"]))
+        answer = world.call("accounts.create_account", limited, body={"name": "Rosy", "email": an_email()})
+        path = {"account_id": answer.json["account_id"]}
+        assert world.call("accounts.get_account", limited, path=path).status == 200
+        path = {"account_id": foreign.account}
+        assert world.call("accounts.get_account", limited, path=path).status == 404
+
+
 def test_an_address_belongs_to_one_account_only(world: World) -> None:
     distributor = a_distributor(world, an_email())
     an_account(world, distributor, email="rosy@example.com")
@@ -68,6 +84,7 @@ def test_an_address_belongs_to_one_account_only(world: World) -> None:
     [
         {"name": ""},
         {"name": "x" * 500},
+        {"name": "\u200b"},
         {"name": "Two\nlines"},
         {"email": "nobody"},
         {"subscription": {"mode": "subscription_without_trial"}},

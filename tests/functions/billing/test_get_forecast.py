@@ -1,10 +1,14 @@
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from portal.access import access_parts
-from portal.billing import views
+from portal.billing import outlook, views
+from portal.billing.rating import Line, Total
+from portal.money import Money
+from portal.periods import Period
 from portal.permissions import HELD_ON
 from portal.scope import Caller
 from portal.tree import Node, Tier
@@ -126,3 +130,52 @@ def test_a_bill_with_more_lines_than_an_answer_holds_has_one_for_each_partner(
     (line,) = shown["lines"]
     assert (line["partner_id"], line["account_id"], line["quantity"]) == ("direct", None, "6")
     assert line["amount"]["amount"] == shown["net"]["amount"] == "10.80"
+
+
+def test_a_bill_of_more_partners_than_an_answer_holds_has_one_line_for_each_service(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "_MOST_LINES", 2)
+    distributor = books.a_payer(date(2022, 12, 24))
+    for number in (1, 2, 3):
+        books.store(books.an_account(distributor, number, counts=number, partner=f"prt_{number}"))
+    shown = forecast(world, distributor)
+    assert shown["lines_per"] == "service"
+    (line,) = shown["lines"]
+    assert (line["partner_id"], line["service"], line["quantity"]) == (None, books.EXCHANGE, "6")
+
+
+@pytest.mark.parametrize("partners", [1, 2_000, 20_000])
+@pytest.mark.parametrize("accounts", [2_000, 20_000])
+def test_the_largest_answer_is_below_four_megabytes(accounts: int, partners: int) -> None:
+    lines = tuple(
+        Line(
+            account_id=f"acc_{number:026d}",
+            partner_id=f"prt_{number % partners:026d}",
+            account_name="\U0001f4e7" * 200,
+            account_email="office@example.com",
+            service=service,
+            kind="true_up",
+            quantity=Decimal("123456.7891"),
+            unit_price=123_456,
+            discount=Decimal("0.3333"),
+            days=365,
+            of_days=366,
+            amount=123_456_789_012,
+        )
+        for number in range(accounts // 2)
+        for service in (books.EXCHANGE, books.SALESFORCE)
+    )
+    money = Money(123_456_789_012, "USD")
+    whole = outlook.NextBill(
+        Period(date(2023, 1, 1), date(2023, 2, 1)),
+        "trend",
+        lines,
+        Total(money, money, money),
+        money,
+        money,
+        (),
+    )
+    shown = views.bill_forecast(whole, "VAT")
+    assert len(shown.lines) <= 2_000
+    assert len(shown.model_dump_json().encode()) < 4_000_000

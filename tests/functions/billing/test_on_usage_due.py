@@ -184,6 +184,49 @@ class Dwindling(Context):
         return 20_000 if self.asked % 3 == 0 else 600_000
 
 
+def test_a_run_as_of_a_day_to_come_counts_until_now_and_is_due_again_tomorrow(
+    world: World, tree: Tree
+) -> None:
+    report(world, changed(tree.account, tree.task_id, on(9)))
+    world.now = datetime(2023, 1, 11, 0, 20, tzinfo=UTC)
+    message = {"distributor_id": tree.distributor.distributor, "as_of": "2024-01-01T00:20:00+00:00"}
+    world.deliver("billing.on_usage_due", message)
+    assert get_schedule(EVERYTHING, tree.distributor, "usage").due_at == datetime(2023, 1, 12, tzinfo=UTC)
+    report(world, changed(tree.account, tree.task_id, on(11, 0), entity("m2")))
+    night(world, 12)
+    assert counts(tree.account, 9, 12) == [1, 1, 2]
+
+
+def test_an_account_that_cannot_be_settled_holds_up_no_other(world: World, tree: Tree) -> None:
+    broken, sound = (tree.partner.child(f"acc_{number}") for number in range(2))
+    for node in (broken, sound):
+        store(*account_records(node, "Account", NOON), a_task(node, "tsk_1", NOON))
+    report(world, changed(broken, "tsk_1", on(9)), changed(sound, "tsk_1", on(9)))
+    usage = usage_of(broken)
+    usage.facts = {MAIL: "unreadable"}
+    usage.save()
+    world.now = datetime(2023, 1, 11, 0, 20, tzinfo=UTC)
+    message = {"distributor_id": tree.distributor.distributor, "as_of": world.now.isoformat()}
+    with pytest.raises(AssertionError):
+        world.deliver("billing.on_usage_due", message)
+    assert counts(sound, 9, 11) == [1, 1]
+    assert [each.node for each in list_unsettled_usages(EVERYTHING, tree.distributor)] == [broken]
+    assert get_schedule(EVERYTHING, tree.distributor, "usage").due_at == datetime(2023, 1, 12, tzinfo=UTC)
+
+
+def test_what_two_tasks_protect_counts_once(world: World, tree: Tree) -> None:
+    store(a_task(tree.account, "tsk_again", NOON))
+    report(
+        world,
+        changed(tree.account, tree.task_id, on(7), entity("m1"), entity("m2")),
+        changed(tree.account, "tsk_again", on(8), entity("m1"), entity("m3")),
+        changed(tree.account, tree.task_id, on(9), entity("m1", status="inactive")),
+        changed(tree.account, "tsk_again", on(10), entity("m1", status="inactive")),
+    )
+    night(world, 11)
+    assert counts(tree.account, 6, 11) == [0, 2, 3, 3, 2]
+
+
 def test_an_account_that_was_never_backed_up_is_left_alone(world: World, tree: Tree) -> None:
     before = usage_of(tree.direct).version
     night(world, 11)

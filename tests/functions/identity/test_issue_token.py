@@ -100,9 +100,14 @@ def test_what_is_no_refresh_token_is_refused_and_ends_nothing(world: World, toke
         f"dpr_ses_unknown.{secret}",
         f"{session_id}.{secret}".removeprefix("dpr_"),
         "%00%F0%9F%98%80",
+        "dpr_" + "a" * 3000 + ".b",
+        f"{session_id}.garbage",
+        f"{session_id}.{secret}x",
+        f"{session_id}.{secret.partition('.')[0]}",
     ):
         answer = refresh(world, mangled)
         assert (answer.status, answer.json["error"]) == (400, "invalid_grant")
+    assert bearer(world, tokens["access_token"]).kind == "user"
     assert refresh(world, tokens["refresh_token"]).status == 200
 
 

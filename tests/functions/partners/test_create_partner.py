@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.builders import (
     deliver_mail,
     sign_in,
 )
+from tests.trees import a_user, store
 from tests.world import OPERATOR, Answer, World, administrator
 
 DISCOUNT_STORE = {"name": "Jacob Anderson", "email": "jacob@anderson.example.com", "country": "Israel"}
@@ -89,6 +91,19 @@ def test_a_partner_id_has_a_form_and_is_not_reserved(world: World, code: Any) ->
     assert (answer.status, [error["field"] for error in answer.json["errors"]]) == (400, ["partner_id"])
 
 
+def test_a_limited_user_sees_what_it_creates_and_still_nothing_else(world: World) -> None:
+    distributor = a_distributor(world)
+    caller = replace(administrator(distributor, "usr_limited"), limited=True)
+    store(a_user(caller, world.now, accessible=[]))
+    foreign = a_partner(world, distributor, an_email())
+    for _ in range(2):
+        answer = world.call("partners.create_partner", caller, body=DISCOUNT_STORE | {"email": an_email()})
+        path = {"partner_id": answer.json["id"]}
+        assert world.call("partners.get_partner", caller, path=path).status == 200
+    assert world.call("partners.list_partners", caller).json["total"] == 2 + 1
+    assert world.call("partners.get_partner", caller, path={"partner_id": foreign.partner}).status == 404
+
+
 def test_a_direct_partner_has_no_partners(world: World) -> None:
     answer = create(world, a_distributor(world, business="direct_partner"))
     assert (answer.status, answer.code) == (409, "no_partners_here")
@@ -108,6 +123,9 @@ def test_bad_input_is_refused_by_field_and_nothing_is_written(world: World) -> N
         ({"email": "a@example.com\r\nBcc: b@example.com"}, "email"),
         ({"email": "x" * 250 + "@example.com"}, "email"),
         ({"country": ""}, "country"),
+        ({"name": "\u200b"}, "name"),
+        ({"name": "\u3164 \u0301"}, "name"),
+        ({"country": "\u200b\u2060"}, "country"),
         ({"distributor_id": "dst_other"}, "distributor_id"),
     ):
         answer = create(world, distributor, **values)

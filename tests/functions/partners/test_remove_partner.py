@@ -1,8 +1,14 @@
 import pytest
 
+from partners import remove_partner
+from portal.change import Change
+from portal.identity.actions import RELEASED_AT_ONCE, invite
+from portal.identity.records import User, find_email_owner, list_users
 from portal.partners import rules
+from portal.scope import EVERYTHING
+from portal.table import Update, Write, stage, write
 from portal.tree import Node
-from tests.builders import PASSWORD, a_distributor, a_partner, an_account, confirm
+from tests.builders import PASSWORD, a_distributor, a_partner, an_account, an_email, confirm, sign_in
 from tests.world import Answer, World, administrator
 
 
@@ -28,6 +34,54 @@ def test_a_partner_without_accounts_is_gone_and_its_address_and_id_are_free(
     assert world.call("identity.sign_in", body=credentials).status == 401
     again = a_partner(world, distributor, "jacob@anderson.example.com", partner_id="DDEVR002")
     assert again != partner
+
+
+def invited(world: World, partner: Node, number: int) -> list[str]:
+    """The addresses of so many more users of a partner."""
+    addresses = [an_email() for _ in range(number)]
+    for address in addresses:
+        write([stage(each) for each in invite(partner, address, "Somebody", world.now).writes])
+    return addresses
+
+
+def test_any_number_of_users_goes_with_a_partner(world: World, distributor: Node) -> None:
+    partner = a_partner(world, distributor)
+    addresses = invited(world, partner, 50)
+    assert remove(world, distributor, partner.partner).status == 204
+    assert not list(list_users(EVERYTHING, partner))
+    assert [find_email_owner(address) for address in addresses] == [None] * 50
+
+
+def test_the_first_administrator_stays_when_an_account_is_added_meanwhile(
+    world: World, distributor: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partner = a_partner(world, distributor)
+    confirm(world, "jacob@anderson.example.com")
+    invited(world, partner, 50)
+    release = remove_partner.release_users
+    begun = iter(("first", "second"))
+
+    def release_and_be_overtaken(users: list[User]) -> list[Write]:
+        if next(begun, "") == "second":
+            an_account(world, partner)
+        return release(users)
+
+    monkeypatch.setattr(remove_partner, "release_users", release_and_be_overtaken)
+    assert remove(world, distributor, partner.partner).code == "partner_has_accounts"
+    assert len(list(list_users(EVERYTHING, partner))) == 51 - RELEASED_AT_ONCE
+    assert sign_in(world, "jacob@anderson.example.com")
+
+
+def test_an_address_that_belongs_to_another_portal_by_now_stays_taken(
+    world: World, distributor: Node
+) -> None:
+    partner = a_partner(world, distributor)
+    [address] = invited(world, partner, 1)
+    owner = find_email_owner(address)
+    assert owner is not None
+    write([stage(Update(owner, Change(path=str(distributor))))])
+    assert remove(world, distributor, partner.partner).status == 204
+    assert find_email_owner(address) is not None
 
 
 def test_a_partner_with_accounts_stays(world: World, distributor: Node) -> None:

@@ -12,7 +12,7 @@ from portal.table import Update, query, stage, write
 from portal.tasks.rules import MOST_TASKS
 from portal.tree import Node
 from tests.builders import a_distributor, a_partner, an_account, an_email, the_account
-from tests.trees import a_task, a_user, store
+from tests.trees import a_task, a_user, biggest_tasks, store
 from tests.world import Answer, Context, World, administrator
 
 
@@ -215,3 +215,19 @@ def test_many_expired_accounts_with_many_tasks_all_go_on(world: World) -> None:
     assert {(command["account_id"], command["task_id"], command["command"]) for command in commands} == {
         (account.account, f"tsk_{n}", "task.activate") for account in accounts for n in range(MOST_TASKS)
     }
+
+
+def test_the_biggest_tasks_stop_with_the_trial_and_come_back_with_the_subscription(world: World) -> None:
+    distributor = a_distributor(world, an_email())
+    account = an_account(world, distributor)
+    tasks = biggest_tasks(account, world.now)
+    store(*tasks)
+    world.advance(days=14)
+    world.run("subscriptions.run_trials")
+    world.work("subscriptions.on_trial_due", "Trials")
+    assert the_account(account).state == "expired"
+    world.stream("notifications.deliver_outbox")
+    assert len(world.messages("EngineCommands")) == len(tasks)
+    assert results(subscribe(world, distributor, [account.account])) == {account.account: "subscribed"}
+    world.stream("notifications.deliver_outbox")
+    assert len(world.messages("EngineCommands")) == len(tasks)

@@ -7,7 +7,7 @@ from portal.journal import AuditEntry
 from portal.table import query
 from tests.builders import a_backup_task, the_account
 from tests.engine_events import NOON, backup, commands, on, report
-from tests.trees import Tree, plant
+from tests.trees import Tree, biggest_tasks, plant, store
 from tests.world import Answer, World
 
 
@@ -53,6 +53,15 @@ def test_all_tasks_of_an_account_can_be_activated_at_once(world: World, tree: Tr
     task_ids = [a_backup_task(world, tree.account, active=False, name=f"Task {n:02d}") for n in range(40)]
     assert {result["result"] for result in activate(world, tree, *task_ids).json["results"]} == {"activated"}
     assert len(commands(world)) == 40
+
+
+def test_however_big_they_are(world: World, tree: Tree) -> None:
+    tasks = biggest_tasks(tree.direct, NOON, "paused")
+    store(*tasks)
+    path, body = {"account_id": tree.direct.account}, {"task_ids": [task.task_id for task in tasks]}
+    answer = world.call("tasks.activate_tasks", tree.users[tree.direct], path=path, body=body)
+    assert {result["result"] for result in answer.json["results"]} == {"activated"}
+    assert len(commands(world)) == len(tasks)
 
 
 def test_the_account_has_the_status_of_its_active_tasks_again(world: World, tree: Tree) -> None:

@@ -69,7 +69,7 @@ def test_the_task_is_counted_and_the_action_audited(world: World, tree: Tree) ->
 
 
 def test_selected_entities_can_be_protected(world: World, tree: Tree) -> None:
-    chosen = {"scope": "selected", "entity_ids": ["anna@example.com", "box-7"]}
+    chosen = {"scope": "selected", "entity_ids": ["anna@example.com", "box-7", "!$[]^_{}~"]}
     assert create(world, tree, protect=chosen).json["protect"] == chosen
 
 
@@ -96,6 +96,10 @@ WRONG: list[dict[str, Any]] = [
     {"protect": {"scope": "selected", "entity_ids": []}},
     {"protect": {"scope": "selected", "entity_ids": ["a", "a"]}},
     {"protect": {"scope": "selected", "entity_ids": ["a#b"]}},
+    {"protect": {"scope": "selected", "entity_ids": ['a"b']}},
+    {"protect": {"scope": "selected", "entity_ids": ["a\\b"]}},
+    {"protect": {"scope": "selected", "entity_ids": [f"{n:0128d}" for n in range(500)]}},
+    {"name": "\u200b"},
     {"protect": {"scope": "all", "entity_ids": ["a"]}},
     {"state": "active"},
 ]

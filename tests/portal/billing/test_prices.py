@@ -77,6 +77,16 @@ def test_an_amount_is_plain_decimal_text_with_the_currencys_decimals(amount: str
         )
 
 
+@pytest.mark.parametrize("digits", ["\u0663", "\uff13", "1.\u0663"])
+def test_weights_and_tiers_take_no_digits_of_other_scripts(digits: str) -> None:
+    prices = {"monthly": "1", "annual": "1"}
+    for wrong in ({"weights": {"active": digits}}, {"tiers": [{"minimum": 2, **prices, "annual": digits}]}):
+        with pytest.raises(ValidationError):
+            PriceTerms.model_validate({"currency": "USD", "services": {"box": prices | wrong}})
+    with pytest.raises(ValidationError):
+        PriceTerms.model_validate({"currency": "USD", "discount": "0.\u0663", "services": {}})
+
+
 def test_the_version_in_effect_is_the_latest_that_has_begun() -> None:
     books = [price_book(TERMS, on) for on in (date(2022, 1, 1), TODAY, date(2023, 2, 1))]
     assert prices.in_effect(books, TODAY) is books[1]

@@ -47,7 +47,8 @@ def a_line(quantity: str, kind: str = "true_up", service: str = "salesforce") ->
         ("annual", None, date(2023, 1, 11), False),
         ("annual", None, date(2024, 1, 12), False),
         ("annual", None, date(2024, 1, 13), True),
-        ("annual", date(2023, 6, 1), date(2023, 1, 24), False),
+        ("annual", date(2023, 1, 24), date(2023, 1, 24), False),
+        ("annual", date(2023, 1, 25), date(2023, 1, 24), True),
         ("monthly", None, date(2023, 1, 24), False),
     ],
 )

@@ -25,7 +25,12 @@ def test_accents_are_the_same_however_they_are_typed() -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["12345678", "PassWord", "iloveyou1", "joan.doe", EMAIL, "x" * 7, "x" * 129]
+    "password",
+    [
+        *("12345678", "PassWord", "iloveyou1", "joan.doe", EMAIL, "x" * 7, "x" * 129),
+        # As they are hashed: "password1", "joan.doe", and only four characters.
+        *("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44\uff11", "\uff4aoan.doe", "e\u0301" * 4),
+    ],
 )
 def test_weak_passwords_are_refused(password: str) -> None:
     assert passwords.weakness(password, email=EMAIL)

@@ -27,10 +27,16 @@ def a_user(**values: Any) -> Any:
     return SimpleNamespace(**usual | {"state": "active", "limited": False, "link_hash": None} | values)
 
 
+FIRST = tokens.tagged("first", "key")
+
+
 def a_session(**values: Any) -> Any:
-    usual = {"refresh_hash": tokens.hashed("first"), "previous_hash": None, "successor_salt": None}
+    usual = {"refresh_hash": tokens.hashed(FIRST), "previous_hash": None, "successor_salt": None}
     return SimpleNamespace(
-        **usual | {"rotated_at": None, "revoked_at": None, "ends_at": NOW + timedelta(days=1)} | values
+        **usual
+        | {"tag_key": "key"}
+        | {"rotated_at": None, "revoked_at": None, "ends_at": NOW + timedelta(days=1)}
+        | values
     )
 
 
@@ -112,28 +118,34 @@ class TestRotation:
     """Refresh tokens."""
 
     def test_the_present_token_is_followed_by_one_derived_from_it(self) -> None:
-        rotation = rules.rotate(a_session(), "first", salt="salt", now=NOW)
-        assert rotation.secret == tokens.successor("first", "salt") != "first"
+        rotation = rules.rotate(a_session(), FIRST, salt="salt", now=NOW)
+        assert rotation.secret == tokens.successor(FIRST, "salt", "key") != FIRST
         assert rotation.change == Change(
             refresh_hash=tokens.hashed(rotation.secret),
-            previous_hash=tokens.hashed("first"),
+            previous_hash=tokens.hashed(FIRST),
             successor_salt="salt",
             rotated_at=NOW,
         )
 
     def test_its_predecessor_gets_the_same_for_thirty_seconds_and_changes_nothing(self) -> None:
-        rotated = rules.rotate(a_session(), "first", salt="salt", now=NOW)
+        rotated = rules.rotate(a_session(), FIRST, salt="salt", now=NOW)
         session = a_session(**dict(rotated.change or {}))
-        again = rules.rotate(session, "first", salt="other", now=NOW + timedelta(seconds=30))
+        again = rules.rotate(session, FIRST, salt="other", now=NOW + timedelta(seconds=30))
         assert again == rules.Rotation(rotated.secret, None)
         late = NOW + timedelta(seconds=30, milliseconds=1)
-        assert rules.rotate(session, "first", salt="other", now=late) == rules.Rotation(
+        assert rules.rotate(session, FIRST, salt="other", now=late) == rules.Rotation(
             None, Change(revoked_at=late)
         )
 
-    def test_anything_else_ends_the_session(self) -> None:
-        for secret in ("older", "", "first "):
-            assert rules.rotate(a_session(), secret, salt="salt", now=NOW).change == Change(revoked_at=NOW)
+    def test_an_older_one_ends_the_session(self) -> None:
+        older = tokens.tagged("older", "key")
+        assert rules.rotate(a_session(), older, salt="salt", now=NOW) == rules.Rotation(
+            None, Change(revoked_at=NOW)
+        )
+
+    def test_what_was_never_one_of_the_session_is_refused_and_ends_nothing(self) -> None:
+        for secret in ("older", "", "first", FIRST + " ", "first.", tokens.tagged("first", "another key")):
+            assert rules.rotate(a_session(), secret, salt="salt", now=NOW) == rules.Rotation(None, None)
 
 
 class TestStanding:

@@ -14,6 +14,7 @@ from portal.accounts import records, rules
 from portal.adapters import files
 from portal.billing.records import find_usage
 from portal.billing.snapshot import close_usage
+from portal.change import Change
 from portal.dashboard.actions import roll_up
 from portal.engine.commands import purge_account
 from portal.identity.records import find_email_owner, list_users
@@ -68,7 +69,12 @@ def _erase(work: "Work", node: Node) -> bool:
     if not _erase_items(work, node):
         return False
     files.delete_prefix(folder_of(node))
-    work.commit(Update(account, rules.purged(account)), *_counted_out(node))
+    change, counted_out = rules.purged(account), list[Write]()
+    if not node.is_direct:
+        partner = get_partner_at(EVERYTHING, node.partner_node)
+        change |= Change(partner_called={"name": partner.name, "code": partner.partner_code})
+        counted_out = [Add(partner, "account_count", -1)]
+    work.commit(Update(account, change), *counted_out)
     return True
 
 
@@ -92,13 +98,6 @@ def _erase_items(work: "Work", node: Node) -> bool:
             return False
         erase(keys.node(node), some)
     return True
-
-
-def _counted_out(node: Node) -> list[Write]:
-    """The partner has one account less; a distributor's direct accounts are not counted."""
-    if node.is_direct:
-        return []
-    return [Add(get_partner_at(EVERYTHING, node.partner_node), "account_count", -1)]
 
 
 def _delete_rest(work: "Work", node: Node) -> None:

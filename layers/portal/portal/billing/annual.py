@@ -1,11 +1,11 @@
 """Annual invoices: in advance, one per account and term.
 
 A renewal says which term is to be invoiced next. Its invoice is issued in one transaction that also moves the
-renewal on, so a term is invoiced once however often and late this runs. What has ended owes nothing in
-advance: an account that was removed before its invoice was issued gets none.
+renewal on, so a term is invoiced once however often and late this runs. An account owes every term that began
+before it ended, also where this runs only after it was removed; a term that was to begin later it does not.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import count, takewhile
 
 from portal import keys
@@ -40,16 +40,22 @@ def _invoice_next_term(work: Work, at: Node, until: datetime) -> bool:
     if renewal is None or renewal.due_at > until:
         return False
     account = find_accounts_at(EVERYTHING, [at]).get(at)
-    if account is None or account.ended_on is not None or account.subscribed_on is None:
+    if account is None or account.subscribed_on is None:
         work.commit(Delete(renewal))
         return False
     term = term_containing(account.subscribed_on, renewal.due_at.date())
+    if account.ended_on is not None and account.ended_on <= term.start:
+        work.commit(Delete(renewal))
+        return False
     bill_sk = bill_key("annual", term.start, at.account)
     begun = find_bill(EVERYTHING, at.distributor_node, bill_sk)
     if begun and begun.state == "parked":
         return False
     bill = begun or _draft(work, at, bill_sk, term)
-    rated, reasons = _rate(work, account, bill, term, until.date())
+    today = until.date()
+    if account.ended_on is not None:
+        today = min(today, account.ended_on - timedelta(days=1))
+    rated, reasons = _rate(work, account, bill, term, today)
     sums = total(rated.lines, bill.currency, lines.tax_of(bill))
     part = _part(bill, account, rated)
     if reasons:
@@ -82,7 +88,10 @@ def _draft(work: Work, at: Node, bill_sk: str, term: Period) -> Bill:
 def _rate(
     work: Work, account: Account, bill: Bill, term: Period, today: date
 ) -> tuple[Rated, tuple[str, ...]]:
-    """The term's lines or why there are none, and the reasons not to issue them without an operator."""
+    """The term's lines or why there are none, and the reasons not to issue them without an operator.
+
+    `today` is the last day by which terms can have begun.
+    """
     usage = settle_usage(account.node, term.start, work.now)
     try:
         rated = rate_term(account_usage(account, usage, work.now), drafts.price_book_of(bill), term)

@@ -5,7 +5,7 @@ that finds a part rated takes it as it is. How far the bill is rated, and the su
 bill every few parts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -128,30 +128,34 @@ def _rated_part(terms: _Terms, number: int) -> BillPart:
     nodes = [Node(distributor, entry["partner_id"], entry["account_id"]) for entry in part.roster]
     accounts = find_accounts_at(EVERYTHING, nodes)
     usages = _settled_usages(terms, accounts)
-    renewals = _renewals(terms, [node for node in usages if _may_grow(terms, accounts[node])])
+    renewals = _renewals(terms, [node for node, each in accounts.items() if _may_owe_a_term(terms, each)])
     roster: list[dict[str, Any]] = []
     on_part: list[Line] = []
     for node, entry in zip(nodes, part.roster, strict=True):
         account = accounts.get(node)
         rated, reason = _rate(terms, account, usages.get(node), renewals.get(node))
-        roster.append(_settled_entry(entry, account, reason, terms))
+        roster.append(_settled_entry(entry, account, reason, terms, renewals.get(node)))
         on_part += rated
     rated_as = Change(
         roster=roster,
         lines=[lines.stored_line(line) for line in on_part],
-        partners=_partners(terms, on_part),
+        partners=_partners(terms, on_part, accounts.values()),
         rated_in=int(terms.bill.rating),
     )
     terms.work.commit(Update(part, rated_as))
     return part
 
 
-def _partners(terms: _Terms, on_part: list[Line]) -> dict[str, dict[str, str]]:
-    """How the partners of the billed accounts are called now, for the bill's documents."""
+def _partners(terms: _Terms, on_part: list[Line], accounts: Iterable[Account]) -> dict[str, dict[str, str]]:
+    """How the partners of the billed accounts are called now, for the bill's documents; of one that was
+    removed since, how it was called when its account was purged."""
     met = {line.partner_id for line in on_part}
     new = (terms.bill.node.child(partner_id) for partner_id in met - terms.partners.keys())
     for each in find_partners_at(EVERYTHING, new).values():
         terms.partners[each.partner_id] = {"name": each.name, "code": each.partner_code}
+    for account in accounts:
+        if account.partner_called:
+            terms.partners.setdefault(account.node.partner, account.partner_called)
     return {partner_id: terms.partners[partner_id] for partner_id in sorted(met & terms.partners.keys())}
 
 
@@ -173,7 +177,11 @@ def _rate(
 
 
 def _settled_entry(
-    entry: Mapping[str, Any], account: Account | None, reason: str | None, terms: _Terms
+    entry: Mapping[str, Any],
+    account: Account | None,
+    reason: str | None,
+    terms: _Terms,
+    renewal: Renewal | None,
 ) -> dict[str, Any]:
     """The roster's entry, with what became of the account."""
     settled_as: dict[str, Any] = {
@@ -193,6 +201,8 @@ def _settled_entry(
         account.ended_on is not None
         and account.ended_on <= terms.period.end
         and account.finally_billed_at is None
+        # A term that is not invoiced yet waits for an operator, and its invoice for the account.
+        and (renewal is None or renewal.due_at.date() >= account.ended_on)
     ):
         settled_as["last"] = True
     return settled_as
@@ -232,8 +242,12 @@ def _can_have_a_line(terms: _Terms, account: Account) -> bool:
     )
 
 
-def _may_grow(terms: _Terms, account: Account) -> bool:
-    return true_ups.may_grow(account_usage(account, None, terms.work.now), terms.period.end)
+def _may_owe_a_term(terms: _Terms, account: Account) -> bool:
+    """Whether the annual job may have to catch up on the account before this bill."""
+    used = account_usage(account, None, terms.work.now)
+    if true_ups.may_grow(used, terms.period.end):
+        return True
+    return used.plan == "annual" and _ended(used, terms.period.end) and account.finally_billed_at is None
 
 
 def _ended(account: AccountUsage, by: date) -> bool:

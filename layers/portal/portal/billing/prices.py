@@ -24,9 +24,9 @@ from portal.tree import Node
 if TYPE_CHECKING:
     from portal.distributors.records import Distributor
 
-Amount = Annotated[str, StringConstraints(pattern=r"^\d{1,9}(\.\d{1,4})?$")]
-Fraction = Annotated[str, StringConstraints(pattern=r"^(0(\.\d{1,6})?|1(\.0{1,6})?)$")]
-Weight = Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,4})?$")]
+Amount = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,4})?$")]
+Fraction = Annotated[str, StringConstraints(pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$")]
+Weight = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}(\.[0-9]{1,4})?$")]
 
 
 class EffectiveInThePast(Invalid):

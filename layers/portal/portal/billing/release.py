@@ -30,7 +30,7 @@ class Release:
 def releasing(parked: Parked, *, by: str, at: datetime) -> Release:
     """Issue the bill as it stands, or begin its rating anew where services had no price; the run goes on.
 
-    An annual invoice whose account has been removed meanwhile is dropped: it gets no number.
+    An annual invoice whose account ended before the term began is dropped: it gets no number.
 
     Raises:
         NotWaiting: it was released already.
@@ -60,7 +60,9 @@ def _monthly(bill: Bill, at: datetime) -> Release:
 def _annual(bill: Bill, at: datetime) -> Release:
     node = _account_node(bill)
     account, renewal = find_accounts_at(EVERYTHING, [node]).get(node), find_renewal(EVERYTHING, node)
-    if account is None or account.ended_on is not None or renewal is None:
+    ended_on = account.ended_on if account else None
+    ended_before = ended_on is not None and ended_on <= bill.period_start_on
+    if account is None or ended_before or renewal is None:
         dropped: list[Write] = [Update(bill, Change(state="nothing_to_bill"))]
         return Release(bill, dropped + ([Delete(renewal)] if renewal else []), [])
     issue = issuing(bill.node, bill.sk, "annual", bill.bill_method, lines.total_of_bill(bill), at)

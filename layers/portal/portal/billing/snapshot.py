@@ -6,24 +6,37 @@ records what it counted and leaves the mark, so the next one counts those days a
 by another snapshot records nothing and starts anew, because what it read may be older.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from heapq import merge
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from portal.accounts.records import find_renewal
 from portal.billing import facts
 from portal.billing.records import Usage, find_usage, list_bills, list_unsettled_usages
-from portal.billing.usage import Count, Entity, Fact, daily_counts, new_facts, trim_facts
+from portal.billing.usage import (
+    DEFAULT_WEIGHTS,
+    Count,
+    Entity,
+    Fact,
+    Weights,
+    counted_once,
+    daily_counts,
+    new_facts,
+    trim_facts,
+)
 from portal.billing.weighing import Weighing, load_weighing
 from portal.change import Change
 from portal.distributors.records import get_schedule
 from portal.periods import Period
 from portal.scope import EVERYTHING
 from portal.table import Contended, Update, settled, stage, write
-from portal.tasks import timelines
+from portal.tasks import records, timelines
 from portal.tasks.records import list_entities_ever, list_tasks_ever
 from portal.tasks.tidying import tidy
+from portal.telemetry import logger, metrics
 from portal.tree import Node
 
 if TYPE_CHECKING:
@@ -36,6 +49,24 @@ _UNTRIMMED = 400
 _UNTHINNED = 2_000
 """Up to so many, superseded facts are kept to show how a count was corrected."""
 _LONGEST_PERIOD = timedelta(days=31)
+
+
+class NotAllSettled(Exception):
+    """Accounts could not be settled: the others were, and these are still marked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Went:
+    """How it went with a distributor's accounts: the id of the account it came to when time ran short (None: all
+    were looked at), and of those that failed."""
+
+    reached: str | None
+    failed: list[str]
+
+    def check(self) -> None:
+        """Raises NotAllSettled where an account failed."""
+        if self.failed:
+            raise NotAllSettled(", ".join(self.failed))
 
 
 class _Overtaken(Exception):
@@ -78,25 +109,31 @@ def close_usage(account: Node, until_on: date, now: datetime) -> None:
     settled(lambda: _settle(account, until_on, now, None, close=True))
 
 
-def settle_distributor(work: "Work", distributor: Node, as_of: datetime, after: str) -> str | None:
+def settle_distributor(work: "Work", distributor: Node, as_of: datetime, after: str) -> Went:
     """Settle those of a distributor's accounts that need it, behind account id `after`.
 
-    None when all are done; when time runs short, the id of the account it has come to.
+    An account that cannot be settled is logged and keeps its mark; the others are settled all the same.
     """
     until_on, reached = as_of.astimezone(UTC).date(), after
+    failed: list[str] = []
     weighing = load_weighing(EVERYTHING, distributor)
     for listed in list_unsettled_usages(EVERYTHING, distributor):
         account = listed.node
         if account.account <= after:
             continue
         if work.time_is_short:
-            return reached
-        if listed.unsettled_from_on is not None and listed.unsettled_from_on < until_on:
-            settle_usage(account, until_on, work.now, weighing)
-        if listed.tidy_on is not None and listed.tidy_on <= until_on and not tidy(work, account):
-            return reached
+            return Went(reached, failed)
+        try:
+            if listed.unsettled_from_on is not None and listed.unsettled_from_on < until_on:
+                settle_usage(account, until_on, work.now, weighing)
+            if listed.tidy_on is not None and listed.tidy_on <= until_on and not tidy(work, account):
+                return Went(reached, failed)
+        except Exception:
+            logger.exception("an account's usage was not settled", account=str(account))
+            metrics.add_metric("AccountNotSettled", unit="Count", value=1)
+            failed.append(account.account)
         reached = account.account
-    return None
+    return Went(None, failed)
 
 
 def schedule_next(work: "Work", distributor: Node, as_of: datetime) -> None:
@@ -142,22 +179,49 @@ def _recountable(usage: Usage, until_on: date, now: datetime) -> Period:
 
 
 def _count(account: Node, days: Period, weighing: Weighing) -> _Counted:
-    ended_at = {task.task_id: task.deleted_at for task in list_tasks_ever(EVERYTHING, account)}
+    tasks = list(list_tasks_ever(EVERYTHING, account))
+    ended_at = {task.task_id: task.deleted_at for task in tasks}
     more_follows = False
 
-    def entities() -> Iterator[Entity]:
+    def as_recorded(record: records.Entity) -> Entity:
         nonlocal more_follows
-        for entity in list_entities_ever(EVERYTHING, account):
-            timeline = timelines.ended(timelines.load(entity.timeline), ended_at.get(entity.task_id))
-            more_follows |= bool(timeline) and timeline[-1].occurred_at.date() >= days.end
-            yield Entity(entity.service, entity.entity_kind, timeline)
+        timeline = timelines.ended(timelines.load(record.timeline), ended_at.get(record.task_id))
+        more_follows |= bool(timeline) and timeline[-1].occurred_at.date() >= days.end
+        return Entity(record.service, record.entity_kind, timeline)
+
+    def entities(weights: Mapping[str, Weights]) -> Iterator[Entity]:
+        for found in _by_entity(account, tasks):
+            of_service = weights.get(found[0].service, DEFAULT_WEIGHTS)
+            yield counted_once([as_recorded(record) for record in found], of_service)
 
     counts: dict[str, list[Count]] = {}
     for span, weights in weighing.spans(days):
-        for service, of_span in daily_counts(entities(), span, weights).items():
+        for service, of_span in daily_counts(entities(weights), span, weights).items():
             before: list[Count] = [0] * (span.start - days.start).days
             counts.setdefault(service, before).extend(of_span)
     return _Counted(days, counts, more_follows)
+
+
+def _by_entity(account: Node, tasks: Iterable[records.Task]) -> Iterator[list[records.Entity]]:
+    """The records of each entity, one from each task that protects or has protected it.
+
+    A task's entities come in the order of their ids, so tasks of one service are read side by side.
+    """
+    by_service: dict[str, list[str]] = {}
+    for task in tasks:
+        by_service.setdefault(task.service, []).append(task.task_id)
+    if all(len(task_ids) == 1 for task_ids in by_service.values()):
+        yield from ([record] for record in list_entities_ever(EVERYTHING, account))
+        return
+    for task_ids in by_service.values():
+        side_by_side = merge(
+            *(records.list_entities(EVERYTHING, account, task_id) for task_id in task_ids), key=_identity
+        )
+        yield from (list(found) for _, found in groupby(side_by_side, key=_identity))
+
+
+def _identity(record: records.Entity) -> tuple[str, str]:
+    return record.entity_id, record.entity_kind
 
 
 def _record(

@@ -21,10 +21,12 @@ _NONE = Rated((), "annual")
 def may_grow(account: AccountUsage, payment_date: date) -> bool:
     """Whether the account is in the midst of a term on that day.
 
-    On a term's first day its own invoice counts the same eve, and an account that has ended owes nothing in
-    advance.
+    On a term's first day its own invoice counts the same eve, and an account that has ended by that day owes
+    nothing in advance.
     """
-    if account.plan != "annual" or account.ended_on is not None or account.subscribed_on is None:
+    if account.plan != "annual" or account.subscribed_on is None:
+        return False
+    if account.ended_on is not None and account.ended_on <= payment_date:
         return False
     return (
         account.subscribed_on < payment_date

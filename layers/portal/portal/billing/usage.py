@@ -8,7 +8,7 @@ Two layers, both indifferent to the order and number of times in which the engin
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -112,6 +112,23 @@ def is_billable(
     service: str, kind: str, status: Status, licensed: bool | None, weights: Weights = DEFAULT_WEIGHTS
 ) -> bool:
     return weight_of(service, kind, status, licensed, weights) > 0
+
+
+def counted_once(records: Sequence[Entity], weights: Weights = DEFAULT_WEIGHTS) -> Entity:
+    """One entity of the records that several tasks have of it: at any time in the state that counts most."""
+    first = records[0]
+    if len(records) == 1:
+        return first
+
+    def weight(transition: Transition) -> Decimal:
+        return weight_of(first.service, first.kind, transition.status, transition.licensed, weights)
+
+    instants = sorted({transition.occurred_at for record in records for transition in record.timeline})
+    in_force = ((at, (state_at(record.timeline, at) for record in records)) for at in instants)
+    timeline = tuple(
+        replace(max(filter(None, states), key=weight), occurred_at=at) for at, states in in_force
+    )
+    return replace(first, timeline=timeline)
 
 
 def daily_counts(

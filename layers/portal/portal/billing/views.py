@@ -142,9 +142,9 @@ class AccountBilling(BaseModel):
 
 
 class ForecastLine(BaseModel):
-    """One line of the next bill: of an account, or of a whole partner where `lines_per` says so."""
+    """One line of the next bill: of an account, or of a whole partner or service where `lines_per` says so."""
 
-    partner_id: str
+    partner_id: str | None
     account_id: str | None
     account_name: str | None
     service: Service
@@ -169,7 +169,7 @@ class BillForecast(BaseModel):
     total: MoneyView
     low: MoneyView = Field(description="The range of the total.")
     high: MoneyView
-    lines_per: Literal["account", "partner"]
+    lines_per: Literal["account", "partner", "service"]
     lines: list[ForecastLine]
     accounts_without_price: list[str] = Field(description="Left out: they use a service that has no price.")
 
@@ -202,8 +202,9 @@ class DocumentLink(BaseModel):
 
 
 CONSOLIDATED = "Consolidated bill"
-_MOST_LINES = 5_000
-"""A forecast with more lines than an answer can hold has one per partner and service."""
+_MOST_LINES = 2_000
+"""A forecast with more lines has one per partner and service; one with more of these, one per service. An answer
+can hold 6 MB, and a line with the longest of names takes 1.5 kB."""
 
 
 def billing_method(distributor: "Distributor") -> BillingMethod:
@@ -308,8 +309,8 @@ def account_billing(
 
 
 def bill_forecast(next_bill: "NextBill", tax_name: str | None) -> BillForecast:
-    per_account = len(next_bill.lines) <= _MOST_LINES
     currency = next_bill.total.gross.currency
+    lines_per, shown = _bounded_lines(next_bill.lines, currency)
     return BillForecast(
         period_start=next_bill.period.start,
         period_end=next_bill.period.end,
@@ -320,10 +321,8 @@ def bill_forecast(next_bill: "NextBill", tax_name: str | None) -> BillForecast:
         total=money(next_bill.total.gross),
         low=money(next_bill.low),
         high=money(next_bill.high),
-        lines_per="account" if per_account else "partner",
-        lines=_forecast_lines(next_bill.lines, currency)
-        if per_account
-        else _partner_lines(next_bill.lines, currency),
+        lines_per=lines_per,
+        lines=shown,
         accounts_without_price=list(next_bill.unpriced),
     )
 
@@ -394,18 +393,30 @@ def _forecast_lines(lines: Iterable["Line"], currency: str) -> list[ForecastLine
     ]
 
 
-def _partner_lines(lines: Iterable["Line"], currency: str) -> list[ForecastLine]:
-    """One line for each partner, service and kind."""
+def _bounded_lines(
+    lines: Sequence["Line"], currency: str
+) -> tuple[Literal["account", "partner", "service"], list[ForecastLine]]:
+    """The lines as detailed as an answer can hold, and what each is of."""
+    if len(lines) <= _MOST_LINES:
+        return "account", _forecast_lines(lines, currency)
+    of_partners = _summed_lines(lines, currency, of_partners=True)
+    if len(of_partners) <= _MOST_LINES:
+        return "partner", of_partners
+    return "service", _summed_lines(lines, currency, of_partners=False)
+
+
+def _summed_lines(lines: Iterable["Line"], currency: str, *, of_partners: bool) -> list[ForecastLine]:
+    """One line for each service and kind, or of each partner for each service and kind."""
     sums: dict[tuple[str, str, str], tuple[Decimal, int]] = {}
     for line in lines:
-        of = line.partner_id, line.service, line.kind
+        of = line.partner_id if of_partners else "", line.service, line.kind
         quantity, amount = sums.get(of, (Decimal(0), 0))
         sums[of] = quantity + line.quantity, amount + line.amount
     nothing = dict.fromkeys(("account_id", "account_name", "unit_price", "discount", "days", "of_days"))
     return [
         ForecastLine.model_validate(
             nothing
-            | {"partner_id": partner_id, "service": service, "kind": kind}
+            | {"partner_id": partner_id or None, "service": service, "kind": kind}
             | {"quantity": f"{quantity:f}", "amount": money(Money(amount, currency))}
         )
         for (partner_id, service, kind), (quantity, amount) in sorted(sums.items())

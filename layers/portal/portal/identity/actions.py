@@ -3,6 +3,7 @@ bearer is.
 """
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,12 +19,14 @@ from portal.journal import Activity, Entry, Message
 from portal.notifications.messages import mail
 from portal.partners.records import Partner
 from portal.permissions import Permission
-from portal.scope import ANONYMOUS, EVERYTHING, Caller
+from portal.scope import ANONYMOUS, Caller
 from portal.settings import settings
 from portal.table import Delete, Item, Put, Update, Write, expiry, find_many, query
 from portal.tree import Node
 
 _TENANTS = (Distributor, Partner, Account)
+RELEASED_AT_ONCE = 15
+"""Users whose end fits into one transaction: each takes up to six of its hundred writes."""
 _LONGEST_USER_AGENT = 256
 _FAILED_SIGN_INS_KEPT_FOR = rules.SESSION_LASTS * 3
 
@@ -71,7 +74,7 @@ def invite_instead(earlier: list[User], node: Node, email: str, name: str, at: d
     if same:
         return Invitation([], [_invitation_mail(user) for user in same])
     invitation = invite(node, email, name, at)
-    return Invitation([*release_users(node), *invitation.writes], invitation.messages)
+    return Invitation([*release_users(earlier), *invitation.writes], invitation.messages)
 
 
 def _invitation_mail(user: User) -> Message:
@@ -108,20 +111,16 @@ def renew_link(user: User, at: datetime) -> NewLink:
     return NewLink(address, [Put(link), Update(user, rules.linked(link_hash))])
 
 
-def release_users(node: Node) -> list[Write]:
-    """The end of a portal's users, for a tenant that is removed and purged: their addresses are free."""
+def release_users(users: Iterable[User]) -> list[Write]:
+    """The end of users: their addresses are free. At most `RELEASED_AT_ONCE` of them fit into a transaction."""
     writes: list[Write] = []
-    for user in records.list_users(EVERYTHING, node):
-        lists = query(AccessList, user.pk, keys.access_list(user.user_id))
+    for user in users:
+        writes.append(Delete(user))
+        writes += [Delete(part) for part in query(AccessList, user.pk, keys.access_list(user.user_id))]
         owner = records.find_email_owner(user.email)
-        writes += [Delete(user), *(Delete(part) for part in lists), *([Delete(owner)] if owner else [])]
+        if owner is not None and (owner.path, owner.user_id) == (str(user.node), user.user_id):
+            writes.append(Delete(owner))
     return writes
-
-
-def release_email(email: str) -> list[Write]:
-    """The same by the e-mail address of one of them; nothing where nobody has it."""
-    owner = records.find_email_owner(email)
-    return release_users(Node.parse(owner.path)) if owner else []
 
 
 # Signing in
@@ -164,7 +163,8 @@ def _open(
             raise NotSignedIn
         entered_through = [parent, *entered_from.entered_through]
         ends_at = entered_from.ends_at
-    refresh = tokens.RefreshToken(ids.new("ses", at), ids.secret())
+    tag_key = ids.secret()
+    refresh = tokens.RefreshToken(ids.new("ses", at), tokens.tagged(ids.secret(), tag_key))
     session = Session(
         *keys.session(refresh.session_id),
         session_id=refresh.session_id,
@@ -172,6 +172,7 @@ def _open(
         user_id=user_id,
         portal_path=str(portal),
         entered_through=entered_through,
+        tag_key=tag_key,
         refresh_hash=tokens.hashed(refresh.secret),
         address=address or None,
         user_agent=user_agent[:_LONGEST_USER_AGENT] or None,

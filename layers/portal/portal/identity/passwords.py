@@ -37,10 +37,11 @@ def is_outdated(password_hash: str) -> bool:
 
 def weakness(password: str, *, email: str) -> str | None:
     """What is wrong with a password that somebody chose, or None. There are no rules of composition."""
-    if not SHORTEST <= len(password) <= LONGEST:
+    typed = _typed_alike(password)
+    if len(typed) < SHORTEST or len(password) > LONGEST:
         return f"A password has {SHORTEST} to {LONGEST} characters."
-    plain = password.casefold()
-    if plain in (email.casefold(), email.casefold().partition("@")[0]):
+    plain, address = typed.casefold(), _typed_alike(email).casefold()
+    if plain in (address, address.partition("@")[0]):
         return "Your password cannot be your e-mail address."
     if plain in _common():
         return "This is one of the most common passwords; choose another."

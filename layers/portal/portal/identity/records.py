@@ -47,7 +47,8 @@ class Session(Item, discriminator="session"):
     """A sign-in (or the entering of another portal), with the current refresh token.
 
     Refresh tokens rotate. The next one is derived from the present one and `successor_salt`, so that the
-    immediate predecessor can be answered with the same successor without storing any token.
+    immediate predecessor can be answered with the same successor without storing any token. `tag_key` tells
+    earlier tokens of this session from anything else; knowing it makes no valid token.
     """
 
     session_id = UnicodeAttribute()
@@ -60,6 +61,7 @@ class Session(Item, discriminator="session"):
     """Ids of the sessions through which this portal was entered, the nearest first; when one ends, so does
     this.
     """
+    tag_key = UnicodeAttribute()
     refresh_hash = UnicodeAttribute()
     previous_hash = UnicodeAttribute(null=True)
     successor_salt = UnicodeAttribute(null=True)

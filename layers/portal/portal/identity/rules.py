@@ -113,19 +113,19 @@ def rotate(session: "Session", secret: str, *, salt: str, now: datetime) -> Rota
     """A refresh token is used once.
 
     Its immediate predecessor may come again for 30 seconds, when an answer was lost, and gets the same
-    successor. Anything older was stolen, now or then: nobody can tell from whom, so the session ends, and all
-    entered from it.
+    successor. Any older one was stolen, now or then: nobody can tell from whom, so the session ends, and all
+    entered from it. What never was a token of this session proves nothing and ends nothing.
     """
     shown = tokens.hashed(secret)
     if shown == session.refresh_hash:
-        following = tokens.successor(secret, salt)
+        following = tokens.successor(secret, salt, session.tag_key)
         rotated = Change(
             refresh_hash=tokens.hashed(following), previous_hash=shown, successor_salt=salt, rotated_at=now
         )
         return Rotation(following, rotated)
     if shown == session.previous_hash and now <= session.rotated_at + REPLAY_LASTS:
-        return Rotation(tokens.successor(secret, session.successor_salt), None)
-    return Rotation(None, Change(revoked_at=now))
+        return Rotation(tokens.successor(secret, session.successor_salt, session.tag_key), None)
+    return Rotation(None, Change(revoked_at=now) if tokens.is_tagged(secret, session.tag_key) else None)
 
 
 # Standing: whether what a token says still holds

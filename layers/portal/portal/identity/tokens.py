@@ -14,6 +14,7 @@ REFRESH = "dpr_"
 LINK = "dpl_"
 ENGINE = "eng_"
 """The backup engine's token is this and the secret that the deployment made for it."""
+_LONGEST_REFRESH_TOKEN = 200
 
 
 def hashed(token: str) -> str:
@@ -23,7 +24,7 @@ def hashed(token: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """`dpr_<session id>.<secret>`."""
+    """`dpr_<session id>.<secret>`, where the secret ends in its tag."""
 
     session_id: str
     secret: str
@@ -34,16 +35,30 @@ class RefreshToken:
     @classmethod
     def parse(cls, text: str) -> "RefreshToken | None":
         """The inverse of `str`; None where the text is no refresh token."""
+        if len(text) > _LONGEST_REFRESH_TOKEN:
+            return None
         session_id, dot, secret = text.removeprefix(REFRESH).partition(".")
         return cls(session_id, secret) if text.startswith(REFRESH) and dot and session_id and secret else None
 
 
-def successor(secret: str, salt: str) -> str:
+def tagged(random: str, tag_key: str) -> str:
+    """A refresh secret of the session that has this key: the random part and a tag that shows whose it is."""
+    return f"{random}.{_digest(tag_key, random)}"
+
+
+def is_tagged(secret: str, tag_key: str) -> bool:
+    """Whether a refresh secret was made for the session that has this key, now or earlier."""
+    random, _, _ = secret.partition(".")
+    return hmac.compare_digest(hashed(secret), hashed(tagged(random, tag_key)))
+
+
+def successor(secret: str, salt: str, tag_key: str) -> str:
     """The refresh secret that follows this one: whoever holds the one gets the same next one again, nobody
     else can.
     """
-    return (
-        urlsafe_b64encode(hmac.digest(secret.encode(errors="replace"), salt.encode(), hashlib.sha256))
-        .decode()
-        .rstrip("=")
-    )
+    return tagged(_digest(secret, salt), tag_key)
+
+
+def _digest(key: str, text: str) -> str:
+    made = hmac.digest(key.encode(errors="replace"), text.encode(errors="replace"), hashlib.sha256)
+    return urlsafe_b64encode(made).decode().rstrip("=")

@@ -9,6 +9,7 @@ from portal.accounts.records import Account, get_account
 from portal.change import Change
 from portal.engine import commands
 from portal.errors import PortalError
+from portal.fields import VISIBLE
 from portal.journal import Activity, Entry, Message
 from portal.table import Update
 from portal.tasks import records, rules, views
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 TaskName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    VISIBLE,
 ]
 TaskId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
