@@ -13,6 +13,9 @@ from portal.scope import Caller
 from tests.support import Harness
 from tests.world import World
 
+# One worker plays it for all of these.
+pytestmark = pytest.mark.xdist_group("demo")
+
 
 @pytest.fixture(scope="module")
 def played() -> Iterator[World]:
