@@ -31,7 +31,7 @@ def back_to_now() -> None:
 def _write(by: timedelta) -> None:
     CLOCK_FILE.parent.mkdir(exist_ok=True)
     fresh = CLOCK_FILE.with_suffix(".new")
-    fresh.write_text(f"{by.total_seconds():.3f}")
+    fresh.write_text(f"{by.total_seconds():.6f}")
     fresh.replace(CLOCK_FILE)
 
 
