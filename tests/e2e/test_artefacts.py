@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("local_cloud")
 
 _RUNTIME_CLIENT = ("awslambdaric", "runtime_client", "snapshot_restore_py", "simplejson")
 _UNCHECKED_HASH = 0b01
-_LARGEST_LAYERS = 60_000_000
+_LARGEST_LAYERS = 75_000_000
 """Bytes, unzipped; each cold start reads from them, and Lambda takes 250 MB at most."""
 
 
