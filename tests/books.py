@@ -17,6 +17,7 @@ from portal.billing.records import (
     PriceBookRecord,
     Usage,
     list_bills,
+    list_credit_notes,
     list_ledger,
     list_parts,
     list_payments,
@@ -289,4 +290,9 @@ def _check_ledger(distributor: Node) -> None:
     issued = [bill for bill in bills(distributor) if bill.reference]
     for bill in issued:
         assert sum(int(each.amount_minor) for each in list_payments(EVERYTHING, bill)) == bill.paid_minor
+        notes = list(list_credit_notes(EVERYTHING, distributor, bill.reference))
+        assert sum(int(note.total_minor) for note in notes) == bill.credited_minor
+        assert all(note.net_minor + note.tax_minor == note.total_minor for note in notes)
+        assert bill.outstanding_minor >= 0
+        assert (bill.outstanding_minor == 0) == (bill.state in ("paid", "credited"))
     assert balances(distributor).get("receivable", 0) == sum(bill.outstanding_minor for bill in issued)

@@ -12,7 +12,7 @@ from portal.permissions import Permission
 @operation(Permission.BILLING_MANAGE, portals=DISTRIBUTORS, status=302)
 def handler(call: Call) -> Reply:
     bill = history.get_issued_bill(call.scope, call.path["reference"])
-    history.check_has_csv(bill)
+    history.check_is_consolidated(bill)
     documents.keep(call.scope, bill, "csv", bill_csv.render)
     link = documents.link(bill, "csv", call.now)
     return Reply(link, headers={"Location": link.url})

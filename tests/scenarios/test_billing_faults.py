@@ -182,6 +182,31 @@ def test_money_is_recorded_once_whatever_fails(harness: Harness, world: World, n
         check_books(north)
 
 
+@pytest.mark.parametrize("recovery", [{"minutes": 1}, {"hours": 25}], ids=["1m", "25h"])
+def test_a_bill_is_credited_once_whatever_fails(
+    harness: Harness, world: World, north: Node, recovery: dict[str, float]
+) -> None:
+    run_month(world)
+    bill = bills(north)[-1]
+
+    def credit() -> int:
+        return world.call(
+            "operators.create_credit_note",
+            OPERATOR,
+            path={"reference": bill.reference},
+            body={"amount": "1.00", "currency": "USD", "reason": "Goodwill"},
+            headers={"Idempotency-Key": "credit 1"},
+        ).status
+
+    for run in harness.sweep(credit):
+        world.advance(**recovery)
+        assert credit() == 201, str(run)
+        assert credit() == 201
+        credited = next(each for each in bills(north) if each.sk == bill.sk)
+        assert credited.credited_minor == 100, str(run)
+        check_books(north)
+
+
 def test_a_parked_bill_is_released_once_whatever_fails(harness: Harness, world: World) -> None:
     north = a_payer(date(2023, 1, 10))
     store(an_account(north))

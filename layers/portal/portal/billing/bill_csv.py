@@ -7,6 +7,7 @@ from portal import csv_cells
 from portal.billing import bill_text
 from portal.billing.lines import FrozenBill
 from portal.billing.rating import Line
+from portal.billing.statements import named
 from portal.csv_cells import Cell
 from portal.money import Money
 from portal.tree import DIRECT
@@ -17,19 +18,20 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def render(bill: FrozenBill) -> bytes:
-    """One row per line, before tax; UTF-8 as spreadsheets recognise it. The period's end is its last day."""
-    text = csv_cells.lines([_COLUMNS, *_rows(bill)])
+def render(bill: FrozenBill, *, only_partner: str | None = None) -> bytes:
+    """One row per line, before tax, of all partners or one; UTF-8 as spreadsheets recognise it. The period's end is its
+    last day.
+    """
+    text = csv_cells.lines([_COLUMNS, *_rows(bill, only_partner)])
     return (csv_cells.BYTE_ORDER_MARK + text).encode()
 
 
-def _rows(bill: FrozenBill) -> Iterator[tuple[Cell, ...]]:
-    partners = bill.partners
+def _rows(bill: FrozenBill, only_partner: str | None) -> Iterator[tuple[Cell, ...]]:
+    called = {partner_id: named(bill, partner_id) for partner_id in (*bill.partners, DIRECT)}
     for line in bill.lines:
-        partner = partners.get(line.partner_id, {"name": line.partner_id, "code": line.partner_id})
-        if line.partner_id == DIRECT:
-            partner = {"name": "Direct accounts", "code": ""}
-        yield (*_period(bill), partner["name"], partner["code"], *_line(line, bill.total.gross.currency))
+        if only_partner in (None, line.partner_id):
+            partner = called.get(line.partner_id, (line.partner_id, line.partner_id))
+            yield (*_period(bill), *partner, *_line(line, bill.total.gross.currency))
 
 
 def _period(bill: FrozenBill) -> tuple[Cell, ...]:

@@ -117,7 +117,8 @@ def render(bill: FrozenBill) -> bytes:
     currency = bill.total.gross.currency
     if len(by_partner) > 1:
         _summary(layout, partners, by_partner, currency)
-    _table(layout, partners, by_partner, currency, show_partners=bill.kind == "monthly")
+    if by_partner:
+        _table(layout, partners, by_partner, currency, show_partners=bill.kind == "monthly")
     _totals(layout, bill)
     _notes(layout, bill)
     return _drawn(layout.pages, bill)
@@ -149,8 +150,7 @@ def _head(layout: _Layout, bill: FrozenBill) -> None:
     initials = "".join(word[0] for word in seller["name"].split()[:2]).upper()
     layout.text(_LEFT + 5.5, initials, font=BOLD, size=13, colour=HexColor(0xFFFFFF), up=-9.5)
     layout.text(_LEFT + mark + 9, seller["name"], font=BOLD, size=15, up=-10)
-    title = "Bill" if bill.kind == "monthly" else "Invoice"
-    layout.text(_RIGHT, f"{title} {bill.reference}", font=BOLD, size=19, align="right", up=-10)
+    layout.text(_RIGHT, _title(bill), font=BOLD, size=19, align="right", up=-10)
     layout.down(34)
     from_lines = [*seller["address"], *_labelled("Tax id", seller["tax_id"]), *_labelled("", seller["email"])]
     for line in _wrapped(from_lines, 300, 8.5):
@@ -173,25 +173,46 @@ def _facts(layout: _Layout, bill: FrozenBill) -> None:
         layout.text(_LEFT, line)
         layout.down(11.5)
     left_end, layout.y = layout.y, start
-    period = "Period" if bill.kind == "monthly" else "Term"
-    for label, value in (
-        ("Number", bill.reference),
-        ("Issued on", bill_text.day(bill.issued_on)),
-        ("Due on", bill_text.day(bill.due_on)),
-        (period, bill_text.days(bill.period)),
-        ("Payment", "Credit card" if bill.method == "credit_card" else "Bank transfer"),
-    ):
+    for label, value in _dates(bill):
         layout.text(322, label, size=8.5, colour=_PALE)
         layout.text(_RIGHT, value, align="right")
         layout.down(13.5)
     layout.y = min(left_end, layout.y) - 22
     layout.pages[-1].boxes.append((_LEFT, layout.y - 16, _RIGHT - _LEFT, 34, _SHADE))
-    how = "Charged to your card on" if bill.method == "credit_card" else "To pay by"
-    layout.text(_LEFT + 12, f"{how} {bill_text.day(bill.due_on)}", size=10, up=-2.5)
+    layout.text(_LEFT + 12, _what_to_do(bill), size=10, up=-2.5)
     layout.text(
         _RIGHT - 12, bill_text.with_currency(bill.total.gross), font=BOLD, size=14, align="right", up=-4
     )
     layout.down(44)
+
+
+def _title(bill: FrozenBill) -> str:
+    what = {"monthly": "Bill", "annual": "Invoice", "credit_note": "Credit note"}[bill.kind]
+    return f"{what} {bill.reference}"
+
+
+def _dates(bill: FrozenBill) -> list[tuple[str, str]]:
+    issued = [("Number", bill.reference), ("Issued on", bill_text.day(bill.issued_on))]
+    if bill.credited is not None:
+        of_bill = [
+            ("For bill", bill.credited.reference),
+            ("of", bill_text.day(bill.credited.issued_on)),
+            ("Period", bill_text.days(bill.period)),
+        ]
+        return issued + of_bill
+    return [
+        *issued,
+        ("Due on", bill_text.day(bill.due_on)),
+        ("Period" if bill.kind == "monthly" else "Term", bill_text.days(bill.period)),
+        ("Payment", "Credit card" if bill.method == "credit_card" else "Bank transfer"),
+    ]
+
+
+def _what_to_do(bill: FrozenBill) -> str:
+    if bill.credited is not None:
+        return f"Taken off bill {bill.credited.reference}"
+    how = "Charged to your card on" if bill.method == "credit_card" else "To pay by"
+    return f"{how} {bill_text.day(bill.due_on)}"
 
 
 def _summary(
@@ -333,9 +354,14 @@ def _totals(layout: _Layout, bill: FrozenBill) -> None:
 
 def _notes(layout: _Layout, bill: FrozenBill) -> None:
     """How to pay, and what the tax office wants to read."""
-    what = "bill" if bill.kind == "monthly" else "invoice"
+    what = {"monthly": "bill", "annual": "invoice", "credit_note": "credit note"}[bill.kind]
     total = bill_text.with_currency(bill.total.gross)
-    if bill.method == "credit_card":
+    if bill.credited is not None:
+        notes = [
+            f"Reason: {bill.credited.reason}",
+            f"{total} less is owed on bill {bill.credited.reference}.",
+        ]
+    elif bill.method == "credit_card":
         notes = ["The total is charged to your active credit card; there is nothing you need to do."]
     else:
         notes = [f"Please transfer {total} by {bill_text.day(bill.due_on)}, quoting number {bill.reference}."]
@@ -344,7 +370,9 @@ def _notes(layout: _Layout, bill: FrozenBill) -> None:
         of_payer = f" ({bill.payer['tax_id']})" if bill.payer.get("tax_id") else ""
         tax = bill.tax.name or "tax"
         notes.append(f"Reverse charge: {tax} is to be accounted for by the recipient{of_payer}.")
-    if bill.kind == "monthly":
+    if bill.credited is not None:
+        notes += ["Quantities are those that were billed too much."] if any(bill.lines) else []
+    elif bill.kind == "monthly":
         notes.append("A line is quantity x price, less discount, for the days shown.")
     else:
         notes.append("Billed in advance, for the quantity at the end of the day before the term begins.")
@@ -362,7 +390,7 @@ def _drawn(pages: Sequence[_Page], bill: FrozenBill) -> bytes:
     """The pages as a PDF that holds no date and no random id."""
     file = BytesIO()
     canvas = Canvas(file, pagesize=A4, pageCompression=1, invariant=1, initialFontName=REGULAR)
-    title = f"{'Bill' if bill.kind == 'monthly' else 'Invoice'} {bill.reference}"
+    title = _title(bill)
     canvas.setTitle(title)
     canvas.setAuthor(bill.seller["name"])
     canvas.setCreator(bill.seller["name"])

@@ -31,30 +31,84 @@ def get_issued_bill(scope: Scope, distributor: Node, bill_sk: str) -> records.Bi
     return bill
 
 
-def file_key(bill: records.Bill, suffix: Format) -> str:
-    """Where a bill's document is kept: `bills/dst_1/80035.pdf`."""
-    return f"bills/{bill.node.distributor}/{bill.reference}.{suffix}"
+def file_key(bill: records.Bill, suffix: Format, part: str = "") -> str:
+    """Where a bill's document is kept: `bills/dst_1/80035.pdf`; with `part`, one partner's: `80035-prt_2.csv`."""
+    return f"bills/{bill.node.distributor}/{bill.reference}{_dashed(part)}.{suffix}"
 
 
-def file_name(bill: records.Bill, suffix: Format) -> str:
+def file_name(bill: records.Bill, suffix: Format, part: str = "") -> str:
     """What it is called where it is saved: `bill-80035.pdf`."""
-    return f"{'bill' if bill.bill_kind == 'monthly' else 'invoice'}-{bill.reference}.{suffix}"
+    kind = "bill" if bill.bill_kind == "monthly" else "invoice"
+    return f"{kind}-{bill.reference}{_dashed(part)}.{suffix}"
 
 
-def keep(scope: Scope, bill: records.Bill, suffix: Format, render: Callable[[FrozenBill], bytes]) -> str:
+def _dashed(part: str) -> str:
+    return f"-{part}" if part else ""
+
+
+def frozen_bill(scope: Scope, bill: records.Bill) -> FrozenBill:
+    """An issued bill with its lines."""
+    return lines.frozen(bill, list(records.list_parts(scope, bill)))
+
+
+def keep(
+    scope: Scope, bill: records.Bill, suffix: Format, render: Callable[[FrozenBill], bytes], part: str = ""
+) -> str:
     """The key of a bill's document, which is rendered if it is not there yet and never replaced."""
-    key = file_key(bill, suffix)
+    key = file_key(bill, suffix, part)
     if not files.exists(key):
-        document = render(lines.frozen(bill, list(records.list_parts(scope, bill))))
-        files.put(key, document, _CONTENT_TYPES[suffix])
+        files.put(key, render(frozen_bill(scope, bill)), _CONTENT_TYPES[suffix])
     return key
 
 
-def link(bill: records.Bill, suffix: Format, now: datetime) -> DocumentLink:
+def link(bill: records.Bill, suffix: Format, now: datetime, part: str = "") -> DocumentLink:
     """For whoever may see a document that is kept."""
     seconds = int(_LINKS_LAST.total_seconds())
-    url = files.link(file_key(bill, suffix), file_name=file_name(bill, suffix), seconds=seconds)
+    url = files.link(file_key(bill, suffix, part), file_name=file_name(bill, suffix, part), seconds=seconds)
     return DocumentLink(url=url, expires_at=now + _LINKS_LAST)
+
+
+def credit_note_key(note: records.CreditNote) -> str:
+    """Where a credit note's PDF is kept: `bills/dst_1/CN-10001.pdf`."""
+    return f"bills/{note.node.distributor}/{note.reference}.pdf"
+
+
+def keep_credit_note(note: records.CreditNote, render: Callable[[FrozenBill], bytes]) -> str:
+    """As `keep`."""
+    key = credit_note_key(note)
+    if not files.exists(key):
+        files.put(key, render(lines.frozen_credit(note)), _CONTENT_TYPES["pdf"])
+    return key
+
+
+def link_to_credit_note(note: records.CreditNote, now: datetime) -> DocumentLink:
+    """As `link`."""
+    name, seconds = f"credit-note-{note.reference}.pdf", int(_LINKS_LAST.total_seconds())
+    url = files.link(credit_note_key(note), file_name=name, seconds=seconds)
+    return DocumentLink(url=url, expires_at=now + _LINKS_LAST)
+
+
+def credit_note_announcement(note: records.CreditNote) -> Message:
+    """The mail that brings a credit note to those who get billing notifications, once."""
+    return mail(
+        note.node,
+        to_billing=True,
+        template="credit_note_issued",
+        parameters={
+            "reference": note.reference,
+            "bill_reference": note.bill_reference,
+            "amount": str(lines.total_of_bill(note).gross),
+            "reason": note.reason,
+        },
+        attach=[
+            {
+                "key": credit_note_key(note),
+                "name": f"credit-note-{note.reference}.pdf",
+                "link": f"/billing/history/{note.bill_reference}",
+            }
+        ],
+        dedupe=f"credit-note {note.reference}",
+    )
 
 
 def announcement(bill: records.Bill) -> Message:

@@ -27,17 +27,32 @@ def drafted(distributor: Distributor, kind: str, period: Period) -> dict[str, An
         "period_end_on": period.end,
         "currency": prices["terms"]["currency"],
         "seller": seller(),
-        "payer": {
+        "payer": payer(distributor),
+        "prices": prices,
+        "tax_rate": distributor.tax_rate,
+        "tax_name": distributor.tax_name,
+        "reverse_charge": distributor.reverse_charge,
+    }
+
+
+def payer(distributor: Distributor) -> dict[str, Any]:
+    """Who pays, as a bill keeps it: as its payment details say, before they are given as the operator entered it."""
+    stored = records.find_payment_details(EVERYTHING, distributor.node)
+    if stored is None:
+        return {
             "name": distributor.name,
             "email": distributor.email,
             "country": distributor.country,
             "address": distributor.address,
             "tax_id": distributor.tax_id,
-        },
-        "prices": prices,
-        "tax_rate": distributor.tax_rate,
-        "tax_name": distributor.tax_name,
-        "reverse_charge": distributor.reverse_charge,
+        }
+    form = stored.form
+    return {
+        "name": form["company"],
+        "email": form["billing_email"],
+        "country": form["country"],
+        "address": stored.address,
+        "tax_id": form["tax_id"] or distributor.tax_id,
     }
 
 

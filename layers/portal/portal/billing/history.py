@@ -22,7 +22,7 @@ _Sort = Literal[
 
 
 class OnlyConsolidatedBills(Conflict):
-    detail = "Only consolidated bills can be had as CSV."
+    detail = "Only consolidated bills have lines of several accounts."
 
 
 class HistoryQuery(PageQuery):
@@ -69,6 +69,17 @@ def get_issued_bill(scope: "Scope", reference: str) -> records.Bill:
     return bill
 
 
+def get_credit_note(scope: "Scope", reference: str) -> records.CreditNote:
+    """The credit note with this number.
+
+    Raises:
+        NotFound: there is none, or its bill is one that the scope does not show.
+    """
+    note = records.get_credit_note(scope, reference)
+    get_issued_bill(scope, note.bill_reference)
+    return note
+
+
 def is_shown(scope: "Scope", bill: records.Bill) -> bool:
     """A consolidated bill names all of a distributor's accounts: it is shown to those who see them all."""
     if bill.account_id is None:
@@ -86,9 +97,11 @@ def account_names(scope: "Scope", bills: Iterable[records.Bill]) -> dict[str, st
     }
 
 
-def check_has_csv(bill: records.Bill) -> None:
-    """Raises:
-    OnlyConsolidatedBills: it is an annual invoice, which is one line or a few.
+def check_is_consolidated(bill: records.Bill) -> None:
+    """Whether there is a CSV, and statements per partner.
+
+    Raises:
+        OnlyConsolidatedBills: it is an annual invoice, which is one line or a few of one account.
     """
     if bill.bill_kind != "monthly":
         raise OnlyConsolidatedBills

@@ -11,17 +11,15 @@ from datetime import UTC, date, datetime, time
 from portal import keys
 from portal.accounts.records import Account, Renewal
 from portal.billing import ledger, rules
+from portal.billing.numbers import next_number
 from portal.billing.rating import Line, Total
-from portal.billing.records import Bill, BillReference, Overtaken, Sequence, find_sequence
+from portal.billing.records import Bill, BillReference
 from portal.change import Change
 from portal.distributors.records import Distributor, Schedule
 from portal.journal import Message
 from portal.periods import Period, next_payment_date
 from portal.table import Put, Update, Write
 from portal.tree import Node
-
-_SEQUENCE = "bills"
-_NUMBERS_BEGIN_AFTER = 10_000
 
 PATIENCE = 10
 """How often a step is tried again that may issue: on a payment day many runs want the next number at once."""
@@ -41,7 +39,7 @@ def issuing(distributor: Node, bill_sk: str, kind: str, method: str, total: Tota
 
     A late run does not date its bills back: it takes nothing from the days there are to pay.
     """
-    reference, numbered = _next_number()
+    reference, numbered = next_number("bills")
     return Issuing(
         change=rules.issued(kind, method, total, reference, at.astimezone(UTC).date()),
         writes=[
@@ -89,12 +87,3 @@ def first_billed(account: Account, on: date) -> list[Write]:
 def midnight(day: date) -> datetime:
     """The instant at which a UTC day begins."""
     return datetime.combine(day, time(), UTC)
-
-
-def _next_number() -> tuple[str, Write]:
-    sequence = find_sequence(_SEQUENCE)
-    if sequence is None:
-        number = _NUMBERS_BEGIN_AFTER + 1
-        return str(number), Put(Sequence(*keys.sequence(_SEQUENCE), last=number), taken=Overtaken)
-    number = int(sequence.last) + 1
-    return str(number), Update(sequence, Change(last=number))

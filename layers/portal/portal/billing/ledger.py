@@ -1,4 +1,4 @@
-"""The books: every issue and every payment is an entry whose postings sum to zero.
+"""The books: every bill, credit note and payment is an entry whose postings sum to zero.
 
 A posting is `[ledger account, minor units]`, debits positive: `receivable` (what the distributor owes),
 `revenue`, `tax` (owed to the tax office) and `bank`.
@@ -24,6 +24,12 @@ def received(distributor: Node, document: str, amount: Money, at: datetime) -> L
     return _entry(
         distributor, document, amount.currency, [("bank", amount.minor), ("receivable", -amount.minor)], at
     )
+
+
+def credited(distributor: Node, document: str, total: Total, at: datetime) -> LedgerEntry:
+    """A credit note: an issued bill's postings the other way round."""
+    postings = [("receivable", -total.gross.minor), ("revenue", total.net.minor), ("tax", total.tax.minor)]
+    return _entry(distributor, document, total.gross.currency, postings, at)
 
 
 def _entry(

@@ -24,15 +24,24 @@ from portal.periods import Period
 
 if TYPE_CHECKING:
     from portal.accounts.records import DirectoryEntry
-    from portal.billing.records import Bill, BillPart
+    from portal.billing.records import Bill, BillPart, CreditNote
+
+
+@dataclass(frozen=True, slots=True)
+class CreditedBill:
+    """The bill that a credit note is for."""
+
+    reference: str
+    issued_on: date
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenBill:
-    """An issued bill with all that its documents say. It never changes."""
+    """An issued bill, or credit note, with all that its documents say. It never changes."""
 
     kind: str
-    """`monthly` or `annual`."""
+    """`monthly`, `annual` or `credit_note`."""
     method: str
     """`invoice` or `credit_card`."""
     reference: str
@@ -45,7 +54,9 @@ class FrozenBill:
     """`name`, `email`, `country`, `address` (a list of lines or None), `tax_id` (or None)."""
     tax: Tax
     total: Total
-    parts: Iterable["BillPart"]
+    parts: Iterable["BillPart | CreditNote"]
+    credited: "CreditedBill | None" = None
+    """Credit notes: what bill, and why."""
 
     @property
     def lines(self) -> Iterator[Line]:
@@ -83,11 +94,29 @@ def frozen(bill: "Bill", parts: Iterable["BillPart"]) -> FrozenBill:
     )
 
 
-def tax_of(bill: "Bill") -> Tax:
+def frozen_credit(note: "CreditNote") -> FrozenBill:
+    """A credit note, whose lines and total are what it takes off."""
+    return FrozenBill(
+        kind="credit_note",
+        method="",
+        reference=note.reference,
+        issued_on=note.issued_on,
+        due_on=note.issued_on,
+        period=Period(note.period_start_on, note.period_end_on),
+        seller=note.seller,
+        payer=note.payer,
+        tax=tax_of(note),
+        total=total_of_bill(note),
+        parts=[note],
+        credited=CreditedBill(note.bill_reference, note.bill_issued_on, note.reason),
+    )
+
+
+def tax_of(bill: "Bill | CreditNote") -> Tax:
     return Tax(bill.tax_rate, bill.tax_name or "", bool(bill.reverse_charge))
 
 
-def total_of_bill(bill: "Bill") -> Total:
+def total_of_bill(bill: "Bill | CreditNote") -> Total:
     """Net, tax and gross as they were frozen."""
 
     def money(minor: float) -> Money:
@@ -96,8 +125,8 @@ def total_of_bill(bill: "Bill") -> Total:
     return Total(net=money(bill.net_minor), tax=money(bill.tax_minor), gross=money(bill.total_minor))
 
 
-def lines_of(part: "BillPart") -> Iterator[Line]:
-    """The lines of one part."""
+def lines_of(part: "BillPart | CreditNote") -> Iterator[Line]:
+    """The lines of one part, or of a credit note."""
     entries = {entry["account_id"]: entry for entry in part.roster}
     for stored in part.lines:
         entry = entries[stored["account_id"]]

@@ -237,6 +237,11 @@ def rate_true_up(
     )
 
 
+def amount_for(line: Line, quantity: Decimal) -> int:
+    """What a line would have come to, in minor units, for another quantity at the price that it was billed at."""
+    return _amount(quantity, line.unit_price, line.discount, line.days, line.of_days)
+
+
 def total(lines: Iterable[Line], currency: str, tax: Tax = NO_TAX) -> Total:
     """The lines' sum, and the tax on that sum, rounded half-up once."""
     return taxed(Money(sum(line.amount for line in lines), currency), tax)
@@ -293,7 +298,6 @@ def _line(
     unit_price = price_book.price_of(service).unit_price(
         "monthly" if kind == "monthly" else "annual", whole_quantity
     )
-    exact = Fraction(billed) * unit_price * (1 - Fraction(price_book.discount)) * Fraction(days, of_days)
     return Line(
         account_id=account.account_id,
         partner_id=account.partner_id,
@@ -306,8 +310,13 @@ def _line(
         discount=price_book.discount,
         days=days,
         of_days=of_days,
-        amount=round_half_up(exact),
+        amount=_amount(billed, unit_price, price_book.discount, days, of_days),
     )
+
+
+def _amount(quantity: Decimal, unit_price: int, discount: Decimal, days: int, of_days: int) -> int:
+    exact = Fraction(quantity) * unit_price * (1 - Fraction(discount)) * Fraction(days, of_days)
+    return round_half_up(exact)
 
 
 def _rated(lines: Iterable[Line]) -> Rated:

@@ -59,12 +59,21 @@ class PriceBookRecord(Item, discriminator="prices"):
     """See `portal.billing.prices`."""
 
 
+class PaymentDetailsRecord(Item, discriminator="payment-details"):
+    """Who pays a distributor's bills, and where they go."""
+
+    form = JsonAttribute()
+    """See `portal.billing.details`."""
+    address = JsonAttribute()
+    """Its lines as bills show them."""
+
+
 class Bill(Item, discriminator="bill"):
     """A consolidated bill or an annual invoice.
 
-    `state`: `draft`, `parked` (waits for an operator), `issued`, `overdue`, `paid`, `nothing_to_bill` (a period without
-    a line, recorded so that it is not looked at again). Amounts are minor units. Once issued only `state`, `paid_minor`
-    and the reminder fields move.
+    `state`: `draft`, `parked` (waits for an operator), `issued`, `overdue`, `paid`, `credited` (what was still owed was
+    credited), `nothing_to_bill` (a period without a line, recorded so that it is not looked at again). Amounts are minor
+    units. Once issued only `state`, `paid_minor`, `credited_minor` and the reminder fields move.
     """
 
     bill_kind = UnicodeAttribute()
@@ -108,6 +117,7 @@ class Bill(Item, discriminator="bill"):
     tax_minor = NumberAttribute(default=0)
     total_minor = NumberAttribute(default=0)
     paid_minor = NumberAttribute(default=0)
+    credited_minor = NumberAttribute(default=0)
     paid_on = DateAttribute(null=True)
     parked_because = JsonAttribute(null=True)
     reminders_sent = NumberAttribute(default=0)
@@ -116,7 +126,7 @@ class Bill(Item, discriminator="bill"):
 
     @property
     def outstanding_minor(self) -> int:
-        return int(self.total_minor - self.paid_minor)
+        return int(self.total_minor - self.paid_minor - self.credited_minor)
 
     @property
     def is_open(self) -> bool:
@@ -158,6 +168,36 @@ class Payment(Item, discriminator="payment"):
     note = UnicodeAttribute(null=True)
 
 
+class CreditNote(Item, discriminator="credit-note"):
+    """What was taken off a bill. It never changes. Amounts are minor units, what is credited positive."""
+
+    reference = UnicodeAttribute()
+    bill_sk = UnicodeAttribute()
+    bill_reference = UnicodeAttribute()
+    bill_issued_on = DateAttribute()
+    issued_on = DateAttribute()
+    period_start_on = DateAttribute()
+    period_end_on = DateAttribute()
+    """Exclusive; of the bill."""
+    reason = UnicodeAttribute()
+    currency = UnicodeAttribute()
+    payer = JsonAttribute()
+    seller = JsonAttribute()
+    tax_rate = DecimalAttribute()
+    tax_name = UnicodeAttribute(null=True)
+    reverse_charge = BooleanAttribute(default=False)
+    """Payer, seller and tax are the bill's."""
+    net_minor = NumberAttribute()
+    tax_minor = NumberAttribute()
+    total_minor = NumberAttribute()
+    roster = JsonAttribute()
+    lines = JsonAttribute()
+    """The lines that were corrected, as `portal.billing.lines` has them; the quantity and amount are what is credited.
+    None where an amount was credited as a whole.
+    """
+    partners = JsonAttribute(null=True)
+
+
 class LedgerEntry(Item, discriminator="ledger"):
     """Postings that sum to zero: `[[ledger account, minor units], ...]`."""
 
@@ -171,6 +211,12 @@ class BillReference(Item, discriminator="reference"):
 
     distributor_id = UnicodeAttribute()
     bill_sk = UnicodeAttribute()
+
+
+class CreditNoteNumber(Item, discriminator="credit-note-number"):
+    """Which credit note has a number."""
+
+    credit_note_sk = UnicodeAttribute()
 
 
 class Sequence(Item, discriminator="sequence"):
@@ -210,6 +256,11 @@ def list_unsettled_usages(scope: Scope, distributor: Node) -> Iterator[Usage]:
 def list_price_books(scope: Scope, distributor: Node) -> list[PriceBookRecord]:
     """All versions, oldest first."""
     return list(query(PriceBookRecord, keys.node(scope.reach(distributor)), keys.prices()))
+
+
+def find_payment_details(scope: Scope, distributor: Node) -> PaymentDetailsRecord | None:
+    """None until the distributor has given them."""
+    return find(PaymentDetailsRecord, keys.node(scope.reach(distributor)), keys.PAYMENT_DETAILS)
 
 
 def find_bill(scope: Scope, distributor: Node, bill_sk: str) -> Bill | None:
@@ -278,6 +329,24 @@ def find_first_parts(scope: Scope, bills: Iterable[Bill]) -> dict[str, BillPart]
 def list_payments(scope: Scope, bill: Bill) -> Iterator[Payment]:
     node = scope.reach(bill.node)
     return query(Payment, keys.bill_parts(node, bill.sk), keys.payment())
+
+
+def list_credit_notes(scope: Scope, distributor: Node, bill_reference: str = "") -> Iterator[CreditNote]:
+    """The credit notes for one bill in the order of their numbers, or all of a distributor's by bill."""
+    return query(CreditNote, keys.node(scope.reach(distributor)), keys.credit_note(bill_reference))
+
+
+def get_credit_note(scope: Scope, reference: str) -> CreditNote:
+    """The credit note with this number, of the scope's distributor.
+
+    Raises:
+        NotFound: none of its has that number.
+    """
+    known = find(CreditNoteNumber, keys.node(scope.top), keys.credit_note_number(reference))
+    found = known and find(CreditNote, keys.node(scope.top), known.credit_note_sk)
+    if not found:
+        raise NotFound
+    return found
 
 
 def find_sequence(name: str) -> Sequence | None:

@@ -1,5 +1,6 @@
-"""The states of a bill: `draft -> issued -> paid`, `issued -> overdue -> paid`, and what stops one earlier.
+"""The states of a bill: `draft -> issued -> paid`, `issued -> overdue -> paid`, and what ends one otherwise.
 
+    issued | overdue -> credited   a credit note took off all that was still owed
     draft -> parked            a guard rail: an operator looks at it first
     parked -> issued | draft   released: as it is, or to be rated anew
     draft -> nothing_to_bill   a period or term without a line
@@ -40,6 +41,10 @@ class NothingOwed(Conflict):
 
 class PaymentTooHigh(Conflict):
     """More money than the bill still asks for."""
+
+
+class CreditTooHigh(Conflict):
+    """More than is still owed on the bill. What was paid already is not given back by a credit note."""
 
 
 class OtherCurrency(Conflict):
@@ -151,8 +156,7 @@ def received(bill: "Bill", amount: Money, received_on: date, today: date) -> Cha
         NothingOwed, OtherCurrency, PaymentTooHigh: it cannot be money for this bill; nothing is recorded.
         Invalid: no money, or a day on which it cannot have arrived.
     """
-    if not bill.is_open:
-        raise NothingOwed
+    check_open(bill)
     if amount.currency != bill.currency:
         raise OtherCurrency(f"This bill is in {bill.currency}.")
     if amount.minor <= 0:
@@ -167,6 +171,29 @@ def received(bill: "Bill", amount: Money, received_on: date, today: date) -> Cha
     if amount.minor < bill.outstanding_minor:
         return paid
     return paid | Change(state="paid", paid_on=received_on, look_at=None)
+
+
+def check_open(bill: "Bill") -> None:
+    """Raises:
+    NothingOwed: the bill is settled, or not issued yet.
+    """
+    if not bill.is_open:
+        raise NothingOwed
+
+
+def credited(bill: "Bill", credit: "Total") -> Change:
+    """A credit note takes something off what is owed on a bill.
+
+    Raises:
+        NothingOwed, CreditTooHigh: it is more than that.
+    """
+    check_open(bill)
+    if credit.gross.minor > bill.outstanding_minor:
+        raise CreditTooHigh(f"Only {Money(bill.outstanding_minor, bill.currency)} is owed.")
+    change = Change(credited_minor=int(bill.credited_minor) + credit.gross.minor)
+    if credit.gross.minor < bill.outstanding_minor:
+        return change
+    return change | Change(state="credited", look_at=None)
 
 
 def _midnight(day: date) -> datetime:

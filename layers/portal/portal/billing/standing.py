@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from portal.billing import lines, records
+from portal.billing import credits, lines, records
 from portal.billing.rating import Line, gross_by_account
 from portal.distributors.records import get_distributor
 from portal.money import Money, allocate, total_of
@@ -224,7 +224,13 @@ def _shares(scope: Scope, bill: records.Bill, minor: int, *, with_lines: bool = 
     in_order = (line for of_account in by_account.values() for line in of_account)
     gross = gross_by_account(in_order, lines.total_of_bill(bill))
     shares = [each.minor for each in gross.values()]
-    if minor != bill.total_minor:
+    if bill.credited_minor:
+        # What was credited to single accounts is theirs; the rest of the credit is everybody's.
+        notes = records.list_credit_notes(scope, Node(distributor), bill.reference or "")
+        credited = credits.credited_by_account(notes)
+        left = [share - credited.get(own_id, 0) for own_id, share in zip(by_account, shares, strict=True)]
+        shares = left if any(left) else shares
+    if minor != sum(shares):
         shares = allocate(minor, shares)
     for (account_id, of_account), share in zip(by_account.items(), shares, strict=True):
         yield _Share(Node(distributor, of_account[0].partner_id, account_id), share, tuple(of_account))

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from portal.accounts.rules import AccountStatus, BackupStatus
+from portal.billing.lines import lines_of, total_of_bill
 from portal.billing.prices import Amount, Fraction, PriceTerms
 from portal.billing.standing import Status, is_past_due
 from portal.change import Change
@@ -21,15 +22,16 @@ if TYPE_CHECKING:
     from portal.accounts.records import Account
     from portal.billing.outlook import NextBill, Outlook
     from portal.billing.rating import Line, PriceBook
-    from portal.billing.records import Bill, PriceBookRecord
+    from portal.billing.records import Bill, CreditNote, PaymentDetailsRecord, PriceBookRecord
     from portal.billing.standing import OpenLine, Standing
+    from portal.billing.statements import Statement
     from portal.distributors.records import Distributor
     from portal.paging import Page
 
 Subscription = Literal["trial", "monthly", "annual"]
 Method = Literal["credit_card", "invoice"]
 BillKind = Literal["monthly", "annual"]
-BillState = Literal["issued", "overdue", "paid"]
+BillState = Literal["issued", "overdue", "paid", "credited"]
 
 
 class BillingMethod(BaseModel):
@@ -40,6 +42,28 @@ class BillingMethod(BaseModel):
     payment_day: int = Field(
         description="Day of the month on which a period ends and is billed; in shorter months the last."
     )
+
+
+class PaymentDetailsShown(BaseModel):
+    """The payment details form; what was not given yet is null."""
+
+    complete: bool = Field(description="Whether the details were given.")
+    currency: str
+    payment_day: int
+    title: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    billing_email: str
+    company: str
+    tax_id: str | None
+    address_line_1: str | None = None
+    address_line_2: str | None = None
+    country: str = Field(description="Two letters (ISO 3166-1) once the details were given.")
+    state: str | None = None
+    city: str | None = None
+    postal_code: str | None = None
+    phone: str | None = None
+    delivery: Literal["link", "attachment"] = "attachment"
 
 
 class Prices(PriceTerms):
@@ -188,10 +212,47 @@ class HistoryRow(BaseModel):
     period_start: date
     period_end: date = Field(description="Exclusive.")
     amount: MoneyView = Field(description="Tax included.")
+    credited: MoneyView = Field(description="What credit notes have taken off it.")
     outstanding: MoneyView
     state: BillState
     paid_on: date | None
     has_csv: bool
+
+
+class CreditedLine(BaseModel):
+    """A line of a bill whose quantity was lowered."""
+
+    account_id: str
+    account_name: str
+    service: Service
+    kind: Literal["monthly", "annual", "true_up"]
+    quantity: str = Field(description="By how much.")
+    amount: MoneyView = Field(description="Before tax.")
+
+
+class CreditNoteRow(BaseModel):
+    """What was taken off a bill."""
+
+    reference: str
+    bill_reference: str
+    issue_date: date
+    reason: str
+    net: MoneyView
+    tax: MoneyView
+    amount: MoneyView = Field(description="Tax included.")
+    lines: list[CreditedLine] = Field(description="None where an amount was credited as a whole.")
+
+
+class StatementRow(BaseModel):
+    """What one partner's accounts cost on a consolidated bill."""
+
+    partner_id: str = Field(description="`direct` for a distributor's own accounts.")
+    partner_name: str
+    partner_code: str = Field(description="Its visible Partner ID when the bill was issued.")
+    accounts: int = Field(description="How many of its accounts are on the bill.")
+    net: MoneyView
+    tax: MoneyView = Field(description="Its share of the bill's tax; the shares sum to it.")
+    total: MoneyView
 
 
 class DocumentLink(BaseModel):
@@ -217,6 +278,31 @@ def billing_method(distributor: "Distributor") -> BillingMethod:
     )
 
 
+def payment_details(distributor: "Distributor", stored: "PaymentDetailsRecord | None") -> PaymentDetailsShown:
+    known: dict[str, Any] = {
+        "billing_email": distributor.email,
+        "company": distributor.name,
+        "tax_id": distributor.tax_id,
+        "country": distributor.country,
+    }
+    return PaymentDetailsShown.model_validate(
+        {
+            **dict.fromkeys(PaymentDetailsShown.model_fields),
+            "delivery": "attachment",
+            **(known if stored is None else stored.form),
+            "complete": stored is not None,
+            "currency": distributor.currency,
+            "payment_day": int(distributor.payment_day),
+        }
+    )
+
+
+def described(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """How the audit trail tells of new payment details: which, not what they say. Empty where nothing changes."""
+    changed = [name.replace("_", " ") for name, value in after.items() if before.get(name) != value]
+    return f"Updated billing details: {', '.join(changed)}" if changed else ""
+
+
 def prices(record: "PriceBookRecord") -> Prices:
     terms = PriceTerms.model_validate(record.prices).model_dump(mode="json")
     return Prices.model_validate({**terms, "effective_on": record.effective_on})
@@ -228,6 +314,44 @@ def price_list(versions: Sequence["PriceBookRecord"], today: date) -> PriceList:
     return PriceList(
         in_effect=prices(in_effect[-1]) if in_effect else None,
         upcoming=[prices(version) for version in versions if version.effective_on > today],
+    )
+
+
+def credit_note_row(note: "CreditNote") -> CreditNoteRow:
+    total = total_of_bill(note)
+    return CreditNoteRow.model_validate(
+        {
+            "reference": note.reference,
+            "bill_reference": note.bill_reference,
+            "issue_date": note.issued_on,
+            "reason": note.reason,
+            "net": money(total.net),
+            "tax": money(total.tax),
+            "amount": money(total.gross),
+            "lines": [
+                {
+                    "account_id": line.account_id,
+                    "account_name": line.account_name,
+                    "service": line.service,
+                    "kind": line.kind,
+                    "quantity": f"{line.quantity.normalize():f}",
+                    "amount": money(Money(line.amount, note.currency)),
+                }
+                for line in lines_of(note)
+            ],
+        }
+    )
+
+
+def statement_row(statement: "Statement") -> StatementRow:
+    return StatementRow(
+        partner_id=statement.partner_id,
+        partner_name=statement.name,
+        partner_code=statement.code,
+        accounts=statement.accounts,
+        net=money(statement.net),
+        tax=money(statement.tax),
+        total=money(statement.gross),
     )
 
 
@@ -340,6 +464,7 @@ def history_row(bill: "Bill", today: date) -> HistoryRow:
             "period_start": bill.period_start_on,
             "period_end": bill.period_end_on,
             "amount": money(Money(int(bill.total_minor), bill.currency)),
+            "credited": money(Money(int(bill.credited_minor), bill.currency)),
             "outstanding": money(Money(int(bill.outstanding_minor), bill.currency)),
             "state": bill_state(bill, today),
             "paid_on": bill.paid_on,

@@ -1,0 +1,139 @@
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.billing import credits
+from portal.billing.rating import Line, Tax, amount_for, total
+from portal.billing.records import Bill
+from portal.errors import Invalid
+from portal.money import Money
+
+VAT = Tax(Decimal("0.17"), "VAT")
+
+
+def a_line(number: int = 1, quantity: str = "10", **values: Any) -> Line:
+    line = {
+        "account_id": f"acc_{number}",
+        "partner_id": "direct",
+        "account_name": f"Customer {number}",
+        "account_email": f"customer{number}@example.com",
+        "service": "box",
+        "kind": "monthly",
+        "quantity": Decimal(quantity),
+        "unit_price": 301,
+        "discount": Decimal("0.4"),
+        "days": 17,
+        "of_days": 31,
+        "amount": 0,
+    } | values
+    unpriced = Line(**line)
+    return Line(**{**line, "amount": amount_for(unpriced, unpriced.quantity)})
+
+
+def a_bill(lines: list[Line], tax: Tax = VAT, **values: Any) -> Bill:
+    sums = total(lines, "USD", tax)
+    attributes = {
+        "bill_kind": "monthly",
+        "state": "issued",
+        "currency": "USD",
+        "issued_on": date(2023, 1, 24),
+        "tax_rate": tax.rate,
+        "tax_name": tax.name,
+        "reverse_charge": tax.reverse_charge,
+        "net_minor": sums.net.minor,
+        "tax_minor": sums.tax.minor,
+        "total_minor": sums.gross.minor,
+    }
+    return Bill("D#dst_north|", "BILL#2023-01-24#monthly#invoice", **attributes | values)
+
+
+def test_a_lower_quantity_is_priced_as_the_line_was_billed() -> None:
+    lines = [a_line(), a_line(2)]
+    credit = credits.for_lines(a_bill(lines), lines, [], {credits.key_of(lines[0]): Decimal(4)})
+    [credited] = credit.lines
+    assert (credited.account_id, credited.quantity) == ("acc_1", Decimal(6))
+    assert credited.amount == lines[0].amount - amount_for(lines[0], Decimal(4))
+    assert credit.total.net.minor == credited.amount
+    assert credit.total.net + credit.total.tax == credit.total.gross
+
+
+QUANTITIES = st.lists(st.integers(1, 400), min_size=1, max_size=8)
+
+
+@given(quantities=QUANTITIES, steps=st.lists(st.integers(0, 399), min_size=0, max_size=4))
+def test_step_by_step_down_to_nothing_it_is_the_whole_bill_tax_included(
+    quantities: list[int], steps: list[int]
+) -> None:
+    lines = [a_line(number, str(quantity)) for number, quantity in enumerate(quantities)]
+    bill = a_bill(lines)
+    earlier: list[Line] = []
+    credited = 0
+    for step in [*sorted(set(steps), reverse=True), 0]:
+        right = {
+            credits.key_of(line): Decimal(step)
+            for line in lines
+            if step
+            < line.quantity - sum(each.quantity for each in earlier if each.account_id == line.account_id)
+        }
+        if not right:
+            continue
+        credit = credits.for_lines(bill, lines, earlier, right)
+        assert all(line.amount >= 0 for line in credit.lines)
+        earlier += credit.lines
+        credited += credit.total.gross.minor
+    assert credited == bill.total_minor
+
+
+@given(paid=st.integers(0, 1_000))
+def test_an_amount_holds_the_tax_of_the_bill_in_proportion(paid: int) -> None:
+    bill = a_bill([a_line(quantity="100")])
+    gross = Money(int(bill.total_minor) - paid, "USD")
+    credit = credits.for_amount(bill, gross)
+    assert credit.total.net + credit.total.tax == credit.total.gross == gross
+    assert abs(credit.total.tax.minor - credit.total.net.minor * Decimal("0.17")) <= 1
+    if not paid:
+        assert (credit.total.net.minor, credit.total.tax.minor) == (bill.net_minor, bill.tax_minor)
+
+
+@pytest.mark.parametrize("quantity", ["10", "11"])
+def test_a_quantity_that_does_not_go_down_is_refused(quantity: str) -> None:
+    lines = [a_line()]
+    with pytest.raises(Invalid) as refused:
+        credits.for_lines(a_bill(lines), lines, [], {credits.key_of(lines[0]): Decimal(quantity)})
+    assert refused.value.errors[0].field == "lines.0.quantity"
+
+
+def test_what_was_credited_before_is_not_credited_again() -> None:
+    lines = [a_line()]
+    bill, key = a_bill(lines), credits.key_of(lines[0])
+    first = credits.for_lines(bill, lines, [], {key: Decimal(4)})
+    with pytest.raises(Invalid):
+        credits.for_lines(bill, lines, first.lines, {key: Decimal(4)})
+    rest = credits.for_lines(bill, lines, first.lines, {key: Decimal(0)})
+    assert first.total.gross + rest.total.gross == Money(int(bill.total_minor), "USD")
+
+
+def test_a_line_that_is_not_on_the_bill_is_refused() -> None:
+    lines = [a_line()]
+    with pytest.raises(Invalid) as refused:
+        credits.for_lines(a_bill(lines), lines, [], {("acc_2", "box", "monthly"): Decimal(0)})
+    assert refused.value.errors[0].field == "lines.0"
+
+
+def test_nothing_is_no_credit() -> None:
+    free = [a_line(unit_price=0)]
+    with pytest.raises(credits.NothingToCredit):
+        credits.for_lines(a_bill(free), free, [], {credits.key_of(free[0]): Decimal(0)})
+    with pytest.raises(credits.NothingToCredit):
+        credits.for_amount(a_bill([a_line()]), Money(0, "USD"))
+
+
+def test_where_the_payer_accounts_for_the_tax_none_is_credited() -> None:
+    lines = [a_line()]
+    bill = a_bill(lines, Tax(Decimal("0.17"), "VAT", reverse_charge=True))
+    credit = credits.for_lines(bill, lines, [], {credits.key_of(lines[0]): Decimal(0)})
+    assert (credit.total.tax.minor, credit.total.gross.minor) == (0, bill.total_minor)
