@@ -8,6 +8,9 @@ from pydantic import BaseModel
 
 from portal.consumer import Work, consumer
 from portal.reports import writing
+from portal.reports.records import find_report
+from portal.scope import Scope
+from portal.streamed_files.writing import begin_turn
 from portal.tree import Node
 
 
@@ -19,6 +22,7 @@ class ReportWanted(BaseModel):
 
 @consumer
 def handler(work: Work, message: ReportWanted) -> None:
-    report = writing.begin_turn(work, Node.parse(message.path), message.report_id, message.turn)
+    scope = Scope(Node.parse(message.path))
+    report = begin_turn(work, lambda: find_report(scope, message.report_id), message.turn)
     if report is not None:
         writing.go_on(work, report)

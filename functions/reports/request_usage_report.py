@@ -15,7 +15,7 @@ from portal.accounts.records import get_account
 from portal.journal import Activity, Entry
 from portal.operation import Call, operation
 from portal.permissions import Permission
-from portal.reports import records, rules, views, writing
+from portal.reports import records, rules, views
 from portal.table import Put
 
 AccountId = Annotated[str, Field(min_length=1, max_length=64)]
@@ -41,6 +41,6 @@ def handler(call: Call, body: UsageReportWanted) -> views.UsageReport:
     call.commit(
         Put(report),
         audit=[Entry(Activity.NOTIFICATION, call.caller.portal, "Usage report requested")],
-        send=[writing.wanted(report, turn=0)],
+        send=[report.wanted(turn=0)],
     )
     return views.report(report, call.now)

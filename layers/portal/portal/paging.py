@@ -41,6 +41,18 @@ class Page(BaseModel, Generic[_View]):
     total: int
 
 
+class LongPage(BaseModel, Generic[_View]):
+    """One page of a list that is too long to be counted.
+
+    It may be shorter than asked for, even empty, and have another behind it: `next_cursor` alone tells. `total` is how
+    many rows there are where this page holds them all, else null.
+    """
+
+    items: list[_View]
+    next_cursor: str | None
+    total: int | None
+
+
 class InvalidCursor(Invalid):
     detail = "This cursor does not belong to this list; start again without one."
 
@@ -106,6 +118,34 @@ def page_through(
         next_cursor=_seal((key(shown[-1]),), seal_for) if len(rows) > query.limit else None,
         total=total,
     )
+
+
+def long_page(
+    read: Callable[[str], Iterable[tuple[str, _Row | None]]],
+    query: PageQuery,
+    *,
+    bound_to: str,
+    show: Callable[[_Row], _View],
+    most_examined: int,
+) -> LongPage[_View]:
+    """The page that `query` asks for of a list whose filters pass over rows that have to be read.
+
+    Args:
+        read: what lies behind a place (from the start, where it is empty), in the list's order: the place of each row,
+            and the row, or None if it is passed over.
+        bound_to: as in `page`.
+        most_examined: how many rows to read before the page is answered as it is by then.
+    """
+    seal_for = _seal_for(bound_to, query)
+    behind = str(_open(query.cursor, seal_for)[0]) if query.cursor else ""
+    shown: list[_View] = []
+    for examined, (place, row) in enumerate(read(behind)):
+        if examined == most_examined or (row is not None and len(shown) == query.limit):
+            return LongPage(items=shown, next_cursor=_seal((behind,), seal_for), total=None)
+        behind = place
+        if row is not None:
+            shown.append(show(row))
+    return LongPage(items=shown, next_cursor=None, total=None if query.cursor else len(shown))
 
 
 def _seal_for(bound_to: str, query: PageQuery) -> str:

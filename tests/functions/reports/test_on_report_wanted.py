@@ -86,7 +86,7 @@ def stored_files() -> list[dict[str, Any]]:
 
 def in_a_hurry(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on an invocation has no more time than for a few rows."""
-    monkeypatch.setattr("portal.reports.writing._ROWS_AT_ONCE", 20)
+    monkeypatch.setattr("portal.streamed_files.writing._ROWS_AT_ONCE", 20)
     world.context = Context(milliseconds=1_000)
 
 
@@ -167,7 +167,7 @@ def test_a_turn_that_died_is_done_again_and_counts_once(
     (message,) = world.messages("Reports")
     in_a_hurry(world, monkeypatch)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("portal.reports.writing.rules.end_turn", _dies)
+        patched.setattr("portal.streamed_files.writing.rules.end_turn", _dies)
         answer = world.handler(WORKER)(_event(message), world.context)
     assert len(answer["batchItemFailures"]) == 1
 
@@ -182,7 +182,7 @@ def test_it_can_die_between_making_the_file_appear_and_saying_so(world: World, t
     world.stream("notifications.deliver_outbox")
     (message,) = world.messages("Reports")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("portal.reports.writing.rules.finish", _dies)
+        patched.setattr("portal.streamed_files.writing.rules.finish", _dies)
         world.handler(WORKER)(_event(message), world.context)
     assert _only(world, tree.users[tree.account]).json["state"] == "running"
 

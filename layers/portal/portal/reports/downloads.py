@@ -2,9 +2,10 @@
 
 from portal.adapters import files
 from portal.adapters.files import NoSuchFile
-from portal.reports import rules, selection
+from portal.reports import selection
 from portal.reports.records import Report
 from portal.scope import Scope
+from portal.streamed_files import rules
 
 
 def find_link(report: Report, scope: Scope) -> str | None:

@@ -4,73 +4,38 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import UnicodeAttribute
 
 from portal import ids, keys
 from portal.errors import NotFound
-from portal.reports import rules
+from portal.permissions import Permission
 from portal.scope import Caller, Scope
-from portal.table import InstantAttribute, Item, JsonAttribute, find, query
-from portal.tree import Node
+from portal.streamed_files import rules
+from portal.streamed_files.records import StreamedFile
+from portal.table import JsonAttribute, find, query
 
 
-class Report(Item, discriminator="report"):
-    """A usage report of a portal. `state` is `waiting`, `running`, `ready` or `failed`."""
+class Report(StreamedFile, discriminator="report"):
+    """A usage report of a portal. Only whoever asked, with the accounts it may see, gets it."""
+
+    called = "report"
+    stem = "usage-report"
+    suffix = "zip"
+    pages = "/reports/"
+    queue = "Reports"
+    id_name = "report_id"
+    permission = Permission.REPORTS_EXPORT
 
     report_id = UnicodeAttribute()
-    state = UnicodeAttribute()
-    requested_by = UnicodeAttribute()
-    """User id; only whoever asked, with the accounts it may see, gets the report."""
-    requested_from = UnicodeAttribute()
-    """Node of the requester's own portal: another one, when it entered this portal from above."""
-    wanted = JsonAttribute()
+    wanted_accounts = JsonAttribute(attr_name="wanted")
     """`{"account_ids": [...]}`, or `{"filters": {...}}` with the parameters of the account list."""
     delivery = UnicodeAttribute()
     """`attachment` or `link`."""
-    turn = NumberAttribute(default=0)
-    """How many invocations have done their part; a message for an earlier turn comes too late."""
-    attempts = NumberAttribute(default=0)
-    """How often the present turn was begun."""
-    claims = NumberAttribute(default=0)
-    """How often any turn was begun: whoever finds another number than its own has been overtaken."""
-    progress = JsonAttribute(null=True)
-    """Where the writer stands (`portal.reports.progress.Progress`); none before the end of the first turn."""
-    rows = NumberAttribute(default=0)
-    size_bytes = NumberAttribute(default=0)
-    failure = UnicodeAttribute(null=True)
-    """Why it failed, in words for the requester."""
-    touched_at = InstantAttribute()
-    """When it was asked for, or last worked on."""
-    finished_at = InstantAttribute(null=True)
-
-    @property
-    def folder(self) -> str:
-        """Where its files are, below the folder of the portal's reports."""
-        return f"{folder_of(self.node)}{self.report_id}/"
-
-    @property
-    def file_key(self) -> str:
-        return f"{self.folder}usage-report.zip"
-
-    @property
-    def tails(self) -> str:
-        """The folder of what does not fill a part of the upload yet, while the report is being written."""
-        return f"{self.folder}tail/"
 
     @property
     def selection_key(self) -> str:
         """The accounts that it covers, chosen when the first turn began (`portal.reports.selection`)."""
         return f"{self.folder}selection.json"
-
-    @property
-    def file_name(self) -> str:
-        """What a browser saves it as."""
-        return f"usage-report-{self.created_at:%Y-%m-%d}.zip"
-
-
-def folder_of(node: Node) -> str:
-    """The folder that holds the reports of a tenant's portal and of those below it."""
-    return f"reports/{node}/"
 
 
 def requested(by: Caller, wanted: dict[str, Any], delivery: str, at: datetime) -> Report:
@@ -83,7 +48,7 @@ def requested(by: Caller, wanted: dict[str, Any], delivery: str, at: datetime) -
         state="waiting",
         requested_by=by.user_id,
         requested_from=str(by.home),
-        wanted=wanted,
+        wanted_accounts=wanted,
         delivery=delivery,
         created_at=at,
         touched_at=at,

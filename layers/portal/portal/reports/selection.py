@@ -70,11 +70,11 @@ def nodes_of(report: Report) -> list[Node]:
 
 
 def _wanted(report: Report, scope: Scope, now: datetime) -> Iterable[Account]:
-    if "account_ids" in report.wanted:
-        nodes = (find_account_node(scope, account_id) for account_id in report.wanted["account_ids"])
+    if "account_ids" in report.wanted_accounts:
+        nodes = (find_account_node(scope, account_id) for account_id in report.wanted_accounts["account_ids"])
         found = find_accounts_at(scope, {node for node in nodes if node})
         return [account for account in found.values() if account.state != "removed"]
-    filters = listing.AccountFilters.model_validate(report.wanted["filters"])
+    filters = listing.AccountFilters.model_validate(report.wanted_accounts["filters"])
     accounts = list(_all(scope))
     standings = (
         load_standings(scope, scope.top, accounts, now.date(), last_paid=False)

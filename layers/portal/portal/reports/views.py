@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel
 
-from portal.reports import rules
 from portal.reports.records import Report
+from portal.streamed_files import rules
 
 
 class UsageReport(BaseModel):
@@ -36,6 +36,6 @@ def report(stored: Report, now: datetime, download_url: str | None = None) -> Us
         "finished_at": stored.finished_at,
         "rows": int(stored.rows),
         "size_bytes": int(stored.size_bytes) if state == "ready" else None,
-        "failure": (stored.failure or rules.GAVE_UP) if state == "failed" else None,
+        "failure": (stored.failure or rules.gave_up(stored)) if state == "failed" else None,
     }
     return UsageReport.model_validate(shown | ({"download_url": download_url} if download_url else {}))
