@@ -17,6 +17,7 @@ from portal.scope import Caller
 from portal.settings import settings
 
 ENGINE = Caller(kind="engine", permissions=frozenset({Permission.ENGINE_REPORT}))
+_METHOD_ARN = "arn:aws:execute-api:eu-central-1:123456789012:api/live/GET/v1/me"
 
 
 class Clock(Protocol):
@@ -68,6 +69,8 @@ class Stage:
     context: Context = field(default_factory=Context)
     within: Callable[[str, Caller], AbstractContextManager[Any]] = lambda operation, caller: nullcontext()
     """What watches over an operation's reading and writing while it runs for a caller."""
+    acting: Callable[[str], AbstractContextManager[Any]] = lambda function: nullcontext()
+    """What watches over what a function asks of AWS while it runs."""
 
     @property
     def now(self) -> datetime:
@@ -92,22 +95,54 @@ class Stage:
         address: str = "198.51.100.7",
     ) -> Answer:
         """Invoke an operation such as `accounts.remove_account`; `body` goes as JSON, `form` form-encoded."""
+        event = self._event(operation, body, path, query, headers, form, address)
+        return self._answer(operation, event, as_)
+
+    def request(
+        self,
+        operation: str,
+        token: str = "",
+        *,
+        body: Any = None,
+        path: dict[str, str] | None = None,
+        query: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        form: str | None = None,
+        address: str = "198.51.100.7",
+    ) -> Answer:
+        """A request as API Gateway lets it in: the authorizer says whose token it is, and the operation is told."""
+        given = {"Authorization": f"Bearer {token}"} if token else {}
+        event = self._event(operation, body, path, query, given | (headers or {}), form, address)
+        return self.let_in(operation, event)
+
+    def let_in(self, operation: str, event: dict[str, Any]) -> Answer:
+        """The same of a whole event for which the authorizer was not asked yet."""
+        if self.handler(operation).declaration.open_because:
+            return self._answer(operation, event, None)
+        asked = {**event, "type": "REQUEST", "methodArn": _METHOD_ARN}
+        allowed = self.invoke("identity.authorize", asked)
+        if allowed["policyDocument"]["Statement"][0]["Effect"] != "Allow":
+            raise AssertionError(f"API Gateway itself would refuse {operation}")
+        return self._answer(operation, event, Caller.from_context(allowed["context"]))
+
+    def _event(
+        self,
+        operation: str,
+        body: Any,
+        path: dict[str, str] | None,
+        query: dict[str, str] | None,
+        headers: dict[str, str] | None,
+        form: str | None,
+        address: str,
+    ) -> dict[str, Any]:
         raw = (
-            form
-            if form is not None
-            else body
-            if isinstance(body, str)
-            else None
-            if body is None
-            else json.dumps(body)
+            form if form is not None else body if body is None or isinstance(body, str) else json.dumps(body)
         )
         content_type = "application/x-www-form-urlencoded" if form is not None else "application/json"
-        given = ({"content-type": content_type} if raw is not None else {}) | (headers or {})
-        handler = self.handler(operation)
-        event = {
-            "httpMethod": handler.declaration.route.split(" ")[0],
+        return {
+            "httpMethod": self.handler(operation).declaration.route.split(" ")[0],
             "path": "/",
-            "headers": given,
+            "headers": ({"content-type": content_type} if raw is not None else {}) | (headers or {}),
             "pathParameters": path,
             "queryStringParameters": query,
             "multiValueQueryStringParameters": {name: [value] for name, value in query.items()}
@@ -118,11 +153,16 @@ class Stage:
             "requestContext": {
                 "requestId": "req-1",
                 "identity": {"sourceIp": address, "userAgent": "Chrome"},
-                "authorizer": {"principalId": as_.user_id, **as_.to_context()} if as_ else {},
+                "authorizer": {},
             },
         }
+
+    def _answer(self, operation: str, event: dict[str, Any], as_: Caller | None) -> Answer:
+        if as_ is not None:
+            context = {"principalId": as_.user_id, **as_.to_context()}
+            event = {**event, "requestContext": {**event["requestContext"], "authorizer": context}}
         with self.within(operation, as_) if as_ else nullcontext():
-            answer = handler(event, self.context)
+            answer = self.invoke(operation, event)
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
     @staticmethod
@@ -132,13 +172,15 @@ class Stage:
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         """Invoke a function with an event as it is."""
-        return self.handler(function)(event, self.context)
+        handler = self.handler(function)
+        with self.acting(function):
+            return handler(event, self.context)
 
     def identify(self, access_token: str) -> Caller:
         """Who the authorizer takes the bearer of an access token for."""
         event = {
             "type": "REQUEST",
-            "methodArn": "arn:aws:execute-api:eu-central-1:123456789012:api/live/GET/v1/me",
+            "methodArn": _METHOD_ARN,
             "headers": {"authorization": f"Bearer {access_token}"},
             "requestContext": {"identity": {"sourceIp": "198.51.100.7"}},
         }

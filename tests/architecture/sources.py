@@ -8,9 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tests.support.table import TEMPLATE, _Loader
+from tests.support.expansion import template
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions"
@@ -135,12 +133,6 @@ def domain_of(module: str) -> str:
 
 
 # The template
-
-
-@cache
-def template() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)
-    return document
 
 
 def resources(kind: str) -> dict[str, dict[str, Any]]:

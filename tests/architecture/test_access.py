@@ -1,186 +1,187 @@
-"""Who may do what, to what: every operation x every kind of caller, generated from the declarations.
+"""Who may do what, to what: every operation x every kind of principal, generated from the declarations.
 
-The operations' own tests know the finer points; this table knows all operations.
+Nobody is pretended: each principal shows a real token to the authorizer, and the operation believes what that finds. What
+has to come out follows from what the operation declares of itself and from where the principal stands in the tree; the
+operations' own tests know the finer points, this table knows all operations.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
 from local.document import Operation
 from local.document import operations as declared_operations
-from portal.operation import ANYBODY
 from portal.permissions import HELD_ON, Permission
-from portal.scope import Caller
-from portal.tree import VENDOR, Node, Tier
-from tests.trees import Tree, plant, signed_in
-from tests.world import ENGINE, Answer, World, administrator
+from portal.tree import Tier
+from tests.examples import Scene, ask, example_of
+from tests.principals import ADMINISTRATOR, Neighbourhood, Principal, everybody, neighbourhood
+from tests.support import Harness
+from tests.support.actions import OPERATIONS as TABLE_OPERATIONS
+from tests.support.actions import WRITES, Action, actions_of
+from tests.support.faults import Call
+from tests.world import Answer, World
 
 OPERATIONS = declared_operations()
-CLOSED = [each for each in OPERATIONS if not each.declaration.open_because]
-OF_USERS = [each for each in CLOSED if each.declaration.permission is not Permission.ENGINE_REPORT]
-WITH_PERMISSION = [each for each in OF_USERS if each.declaration.permission]
-ABOUT_SOMETHING = [each for each in OF_USERS if "{" in each.path]
+PRINCIPALS = 29
+"""So many meet every operation: the sixteen kinds, those who are somewhere in every tier that has such people."""
 
-PORTALS = {
-    Tier.VENDOR: VENDOR,
-    Tier.DISTRIBUTOR: Node("dst_north"),
-    Tier.PARTNER: Node("dst_north", "prt_north"),
-    Tier.ACCOUNT: Node("dst_north", "prt_north", "acc_north"),
-}
-STRANGE = ("D#dst_north|", "..", "x" * 65, "%2e", " ")
+ALLOWED = "allowed"
 
-BODIES: dict[str, dict[str, Any]] = {
-    "change_account": {"name": "Renamed"},
-    "remove_account": {"approve_data_removal": True},
-    "change_partner": {"name": "Renamed"},
-    "create_task": {"service": "box", "name": "Files", "protect": {"scope": "all"}},
-    "change_task": {"name": "Renamed"},
-    "activate_tasks": {"task_ids": ["tsk_north"]},
-    "pause_tasks": {"task_ids": ["tsk_north"]},
-    "record_payment": {"amount": "2.34", "currency": "USD", "received_on": "2023-01-10"},
-    "change_distributor": {"name": "Renamed"},
-    "set_billing_method": {"method": "invoice"},
-    "set_prices": {
-        "currency": "USD",
-        "effective_on": "2023-02-01",
-        "services": {"box": {"monthly": "3.00", "annual": "30.00"}},
-    },
-}
-"""A valid body for each operation on something that has an id in its path."""
+OF_MONEY = {
+    "amount", "amount_due", "billing_method", "billing_status", "currency", "discount", "last_paid", "minor",
+    "next_payment", "next_payment_forecast", "owed", "paid", "payments", "price", "prices", "tax", "total_minor",
+    "unit_price",
+}  # fmt: skip
+"""Fields that partners and customers never see, wherever in an answer they stand."""
+
+OF_SECRETS = {
+    "password", "password_hash", "secret_hash", "totp_secret", "totp_begun", "recovery_hashes", "link_hash",
+    "reset_hash", "refresh_hash", "tag_key", "federated_hash",
+}  # fmt: skip
+"""Fields that nobody ever sees."""
 
 
-def whole(caller: Caller) -> Caller:
-    """The same with every permission there is, whether its tier can hold it or not."""
-    return replace(caller, permissions=frozenset(Permission))
+def expected(operation: Operation, who: Principal) -> str:
+    """What an answer to this principal has to be, from the declaration and the tree alone."""
+    declaration, example = operation.declaration, example_of(operation)
+    best = f"{example.answers[0]} {example.answers[1]}" if example.answers else ALLOWED
+    if declaration.open_because:
+        away = example.elsewhere if who.refusal == "access_denied" else None
+        return f"{away[0]} {away[1]}" if away else best
+    if who.refusal:
+        return f"{403 if who.refusal == 'access_denied' else 401} {who.refusal}"
+    asked = declaration.permission
+    held = who.permissions if who.is_engine else who.permissions & HELD_ON[who.tier]
+    if asked and asked not in held:
+        return "403 not_permitted"
+    if declaration.people_only and who.api_key:
+        return "403 people_only"
+    if asked is Permission.ENGINE_REPORT:
+        return best
+    if who.is_engine or who.tier not in declaration.portals:
+        return "403 not_permitted"
+    if who.stranger and operation.parameters:
+        return "404 not_found"
+    if who.limited and {"partner_id", "account_id", "reference"} & set(operation.parameters):
+        return "404 not_found"
+    return best
 
 
-def portal_of(tree: Tree, tier: Tier) -> Node:
-    return {
-        Tier.VENDOR: VENDOR,
-        Tier.DISTRIBUTOR: tree.distributor,
-        Tier.PARTNER: tree.partner,
-        Tier.ACCOUNT: tree.account,
-    }[tier]
+def told(answer: Answer) -> str:
+    """The same of the answer that was given."""
+    if answer.status < 400:
+        return ALLOWED
+    is_problem = answer.headers.get("Content-Type") == "application/problem+json"
+    return f"{answer.status} {answer.code if is_problem else answer.json['error']}"
 
 
-def ids_in(tree: Tree, portal: Node = VENDOR) -> dict[str, str]:
-    """A thing of the tree (for reports, of one of its portals) for every name of a path parameter."""
-    return {
-        "distributor_id": tree.distributor.distributor,
-        "partner_id": tree.partner.partner,
-        "account_id": tree.account.account,
-        "task_id": tree.task_id,
-        "reference": tree.reference,
-        "report_id": tree.reports.get(portal, ""),
-        "parked_id": tree.parked_id,
-    }
+@dataclass(frozen=True)
+class Cell:
+    """What came of one principal's request."""
+
+    operation: Operation
+    who: Principal
+    answer: Answer
+    transactions: list[list[Action]]
+    """What was written, transaction by transaction."""
+
+    @property
+    def allowed(self) -> bool:
+        return self.answer.status < 400
+
+    @property
+    def audited(self) -> bool:
+        """Whether an audit entry was written together with something else."""
+        return any(
+            {"AUDIT"} < {_sort_key(action).partition("#")[0] for action in transaction}
+            for transaction in self.transactions
+        )
+
+    def faults(self) -> Iterator[str]:
+        wanted, came = expected(self.operation, self.who), told(self.answer)
+        if came != wanted:
+            yield f"{came} instead of {wanted}: {self.answer.text[:300]}"
+        if not self.allowed and not self.operation.declaration.open_because and self.transactions:
+            yield f"refused, but wrote {[_sort_key(action) for action in self.transactions[0]]}"
+        if self.answer.status == 401 and self.answer.headers.get("WWW-Authenticate") != "Bearer":
+            yield "401 without WWW-Authenticate"
+        shows_json = self.answer.headers.get("Content-Type") == "application/json"
+        if not self.allowed or not shows_json or self.operation.declaration.open_because:
+            return
+        shown = set(_fields(self.answer.json))
+        if self.who.tier in (Tier.PARTNER, Tier.ACCOUNT) and shown & OF_MONEY:
+            yield f"shows {sorted(shown & OF_MONEY)}"
+        if shown & OF_SECRETS:
+            yield f"shows {sorted(shown & OF_SECRETS)}"
 
 
-def called(
-    world: World, operation: Operation, caller: Caller | None, ids: dict[str, str] | None = None
-) -> Answer:
-    """The answer to a well-formed request; without ids it is about things that nobody gets to look at."""
-    path = {name: ids[name] if ids else "any" for name in operation.parameters}
-    body = BODIES.get(operation.name, {}) if operation.declaration.body else None
-    return world.call(f"{operation.domain}.{operation.name}", caller, body=body, path=path or None)
+def _sort_key(action: Action) -> str:
+    return str(action.attributes["sk"]["S"])
 
 
-def cells(operations: list[Operation]) -> Iterator[Any]:
-    """Operations by the tiers that they let in."""
-    for operation in operations:
-        for tier in operation.declaration.portals:
-            yield pytest.param(operation, tier, id=f"{operation.name}-{tier}")
+def _fields(thing: Any) -> Iterator[str]:
+    """The names of all fields in an answer, however deep."""
+    if isinstance(thing, dict):
+        yield from thing
+        for value in thing.values():
+            yield from _fields(value)
+    elif isinstance(thing, list):
+        for each in thing:
+            yield from _fields(each)
 
 
-@pytest.mark.parametrize("operation", CLOSED, ids=lambda each: each.name)
-def test_nobody_gets_in_without_a_token(world: World, operation: Operation) -> None:
-    answer = called(world, operation, None)
-    assert (answer.status, answer.code) == (401, "not_signed_in")
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
+def _written(calls: Iterable[Call]) -> Iterator[list[Action]]:
+    for call in calls:
+        if call.service == "dynamodb" and call.operation in TABLE_OPERATIONS:
+            actions = actions_of(call.operation, call.parameters)
+            if actions := [action for action in actions if action.kind in WRITES]:
+                yield actions
 
 
-@pytest.mark.parametrize("operation", CLOSED, ids=lambda each: each.name)
-@pytest.mark.parametrize("refused", ["token_unknown", "token_expired", "session_ended", "user_disabled"])
-def test_a_token_that_does_not_count_is_none(world: World, operation: Operation, refused: str) -> None:
-    caller = Caller(kind="anonymous", refused=refused)
-    assert called(world, operation, caller).status == 401
+def _note(harness: Harness, prepared: list[int]) -> None:
+    prepared.append(len(harness.calls))
 
 
-@pytest.mark.parametrize("operation", CLOSED, ids=lambda each: each.name)
-def test_whoever_comes_from_a_forbidden_address_is_denied(world: World, operation: Operation) -> None:
-    answer = called(world, operation, Caller(kind="anonymous", refused="access_denied"))
-    assert (answer.status, answer.code) == (403, "access_denied")
+BESIDES = {"access_account": {Permission.ACCOUNT_TASKS_MANAGE}}
+"""What it takes besides an operation's own permission: nobody gets into an account who may do nothing there."""
 
 
-@pytest.mark.parametrize(("operation", "tier"), list(cells(WITH_PERMISSION)))
-def test_without_the_permission_nobody_may(world: World, operation: Operation, tier: Tier) -> None:
-    everything_else = HELD_ON[tier] - {operation.declaration.permission}
-    caller = replace(administrator(PORTALS[tier]), permissions=everything_else)
-    answer = called(world, operation, caller)
-    assert (answer.status, answer.code) == (403, "not_permitted")
+def asked(home: Neighbourhood, operation: Operation) -> Iterator[Cell]:
+    """Every principal's request, each in the same world: what one does is undone before the next comes."""
+    harness = home.harness
+    everybody(home, operation.declaration.permission, BESIDES.get(operation.name, ()))
+    start = harness.snapshot()
+    for who in home.people:
+        first, prepared = len(harness.calls), list[int]()
+        begin = partial(_note, harness, prepared)
+        answer = ask(Scene(home, who), operation, begin=begin)
+        yield Cell(operation, who, answer, list(_written(harness.calls[prepared[-1] :])))
+        if any(_written(harness.calls[first:])):
+            harness.restore(start)
 
 
-@pytest.mark.parametrize("operation", OF_USERS, ids=lambda each: each.name)
-def test_other_tiers_may_not_whatever_they_hold(world: World, operation: Operation) -> None:
-    for tier in set(ANYBODY) - set(operation.declaration.portals):
-        answer = called(world, operation, whole(administrator(PORTALS[tier])))
-        assert (answer.status, answer.code) == (403, "not_permitted"), tier
-
-
-@pytest.mark.parametrize("operation", OF_USERS, ids=lambda each: each.name)
-def test_the_engine_does_nothing_in_a_users_place(world: World, operation: Operation) -> None:
-    assert called(world, operation, whole(ENGINE)).status == 403
-
-
-@pytest.mark.parametrize("tier", ANYBODY)
-def test_nobody_reports_in_the_engines_place(world: World, tier: Tier) -> None:
-    caller = administrator(PORTALS[tier])
-    assert world.call("engine.report_events", caller, body={"events": []}).status == 403
-
-
-@pytest.mark.parametrize(("operation", "tier"), list(cells(ABOUT_SOMETHING)))
-def test_what_belongs_to_another_tenant_does_not_exist(
-    world: World, operation: Operation, tier: Tier
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
+def test_everybody_gets_what_the_declaration_says(
+    world: World, harness: Harness, operation: Operation
 ) -> None:
-    own, foreign = plant(world.now, waiting=True), plant(world.now, "south", waiting=True)
-    portal = portal_of(own, tier)
-    foreign_ids = ids_in(foreign, portal_of(foreign, tier))
-    for name in operation.parameters:
-        others = [f"{foreign_ids[name][:4]}never", *STRANGE]
-        if tier is not Tier.VENDOR:
-            others.append(foreign_ids[name])
-        for other in others:
-            answer = called(world, operation, administrator(portal), {**ids_in(own, portal), name: other})
-            assert (answer.status, answer.code) == (404, "not_found"), f"{name}={other!r}: {answer.text}"
-
-
-@pytest.mark.parametrize(
-    ("operation", "tier"),
-    [
-        pytest.param(operation, tier, id=f"{operation.name}-{tier}")
-        for operation in ABOUT_SOMETHING
-        for tier in operation.declaration.portals
-        if tier in (Tier.DISTRIBUTOR, Tier.PARTNER)
-        and {"partner_id", "account_id"} & set(operation.parameters)
-    ],
-)
-def test_what_is_not_among_the_accessible_accounts_does_not_exist(
-    world: World, operation: Operation, tier: Tier
-) -> None:
-    tree = plant(world.now, waiting=True)
-    caller = replace(administrator(portal_of(tree, tier), "usr_limited"), limited=True)
-    answer = called(world, operation, caller, ids_in(tree))
-    assert (answer.status, answer.code) == (404, "not_found")
-
-
-@pytest.mark.parametrize(("operation", "tier"), list(cells(ABOUT_SOMETHING)))
-def test_what_is_ones_own_does_exist(world: World, operation: Operation, tier: Tier) -> None:
-    """The table's other half: the 404s above mean something."""
-    tree = plant(world.now, waiting=True)
-    portal = portal_of(tree, tier)
-    caller = signed_in(administrator(portal), world.now)
-    answer = called(world, operation, caller, ids_in(tree, portal))
-    assert answer.status < 400 or answer.status == 409, answer.text
+    cells = list(asked(neighbourhood(world, harness), operation))
+    assert len(cells) == PRINCIPALS
+    faults: dict[str, list[str]] = {}
+    for cell in cells:
+        for fault in cell.faults():
+            faults.setdefault(fault, []).append(str(cell.who))
+    table = [f"{', '.join(who)}:\n    {fault}" for fault, who in faults.items()]
+    assert not table, "\n".join([operation.declaration.route, *table])
+    succeeded = [cell for cell in cells if cell.allowed]
+    if not example_of(operation).answers:
+        assert succeeded, "nobody at all may do this"
+    if operation.method != "GET" and not example_of(operation).silent_because:
+        those = [cell for cell in succeeded if str(cell.who) in ADMINISTRATOR.values()]
+        silent = [str(cell.who) for cell in those if not cell.audited]
+        assert not silent, (
+            f"no audit entry in the transaction of {operation.name} by {silent}: write one, or say in "
+            "tests/examples.py why there is none (silent_because)"
+        )

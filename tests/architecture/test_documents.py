@@ -8,7 +8,15 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from local import document
 from tests.architecture.sources import ROOT, Function, functions, operations
 
-STORIES = {("identity", "races"), ("engine", "samples")}
+STORIES = {
+    ("engine", "samples"),
+    ("identity", "ip_enforcement"),
+    ("identity", "large_lists"),
+    ("identity", "oauth_clients"),
+    ("identity", "races"),
+    ("identity", "second_factor_races"),
+    ("identity", "user_races"),
+}
 """Tests of several functions together, beside those of each."""
 
 WRONG = "run `make docs` and look at what changed"

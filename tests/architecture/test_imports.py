@@ -47,7 +47,10 @@ IMPURE = {
 
 EDGES = {"portal.operation", "portal.job"}
 """Only functions are operations and jobs."""
-HEARD_OF = {"portal.identity.views": {"portal.operation"}}
+HEARD_OF = {
+    "portal.identity.views": {"portal.operation"},
+    "portal.identity.key_views": {"portal.operation"},
+}
 """Answers with secrets in them say so to the operation, which never stores them."""
 
 

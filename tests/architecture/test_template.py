@@ -1,42 +1,21 @@
 """The template as CloudFormation gets it: small enough, no stars, and nothing that fails in silence."""
 
 from collections.abc import Iterator
-from copy import deepcopy
 from functools import cache
 from typing import Any
 
 import pytest
-from samtranslator.translator.transform import transform
 
 from portal import keys
 from portal.settings import QUEUES
 from portal.tree import VENDOR
 from tests.architecture.sources import FUNCTIONS, PORTAL, functions, template
+from tests.support.expansion import expanded
 
 MOST_RESOURCES = 450
 
 MANAGED = {"arn:${AWS::Partition}:iam::aws:policy/AWSXRayDaemonWriteAccess"}
 """The one policy of AWS's own: traces have no resource to name."""
-
-
-class _NoManagedPolicies:
-    def load(self) -> dict[str, str]:
-        return {}
-
-
-@cache
-def expanded() -> dict[str, dict[str, Any]]:
-    """The resources after SAM's transform, by logical id."""
-    source = deepcopy(template())
-    source["Globals"]["Function"]["CodeUri"] = "s3://bucket/functions.zip"
-    for resource in source["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::LayerVersion":
-            resource["Properties"]["ContentUri"] = "s3://bucket/layer.zip"
-        if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"].pop("CodeUri", None)
-    defaults = {name: each.get("Default") for name, each in source.get("Parameters", {}).items()}
-    result: dict[str, dict[str, Any]] = transform(source, defaults, _NoManagedPolicies())["Resources"]
-    return result
 
 
 def of(kind: str) -> dict[str, dict[str, Any]]:
@@ -214,6 +193,9 @@ def test_the_table_is_protected_and_found_by_index() -> None:
         "by_parent",
         "by_distributor",
         "by_due",
+        "audit_by_user",
+        "audit_by_account",
+        "audit_by_activity",
     }
 
 

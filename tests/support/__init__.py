@@ -3,7 +3,16 @@ races.
 """
 
 from .clock import FakeClock, SeededBytes
-from .errors import Crash, FaultMisused, NetworkRefused, OperationRefused, OutsideSubtree, Violation
+from .errors import (
+    Crash,
+    FaultMisused,
+    NetworkRefused,
+    NotAuthorised,
+    OperationRefused,
+    OutsideSubtree,
+    TakenBack,
+    Violation,
+)
 from .faults import Call, Fault
 from .harness import EVERY_CRASH, Harness, Run
 from .measure import Counts
@@ -20,12 +29,14 @@ __all__ = [
     "FaultMisused",
     "Harness",
     "NetworkRefused",
+    "NotAuthorised",
     "OperationRefused",
     "Outcome",
     "OutsideSubtree",
     "Run",
     "SchedulerStuck",
     "SeededBytes",
+    "TakenBack",
     "Violation",
     "create_table",
 ]

@@ -124,6 +124,7 @@ class Dynamo:
             (tables[action.table], key_of(tables[action.table], action.attributes), action.kind == "update")
             for action in actions
         )
+        self._rules.check_kept(call, actions, [image.item is not None for image in before])
         streams = [
             (table, _stream_length(table))
             for table in {id(image.table): image.table for image in before}.values()

@@ -20,6 +20,14 @@ class OperationRefused(Violation):
     """An operation that nothing here may use: Scan, PartiQL."""
 
 
+class NotAuthorised(Violation):
+    """A function asked AWS for what its role does not allow."""
+
+
+class TakenBack(Violation):
+    """An item that is written once and for all was changed or deleted."""
+
+
 class NetworkRefused(Violation):
     """Something reached for the real network, or for a host no fake answers for."""
 

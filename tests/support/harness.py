@@ -10,16 +10,17 @@ from typing import Any, Literal, Protocol, Self
 
 import requests
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.moto_api._internal import mock_random
 from requests.adapters import HTTPAdapter
 
-from . import hook, network
+from . import hook, iam, network
 from .actions import OPERATIONS, REFUSED
 from .backend import all_images
 from .clock import FakeClock, RandomState, SeededBytes
 from .dynamo import Dynamo
-from .errors import Crash, FaultMisused, NetworkRefused, OperationRefused, Violation
+from .errors import Crash, FaultMisused, NetworkRefused, NotAuthorised, OperationRefused, Violation
 from .faults import Call, Fault, Match, Plan, strike, strike_http, unwinding
 from .hook import LOCK
 from .measure import Counts
@@ -294,11 +295,17 @@ class Harness:
                     and operation in OPERATIONS
                     and self._dynamo.examine(client, call)
                 ):
+                    self._authorise(call)
                     return self._struck_dynamo(client, call)
+                self._authorise(call)
                 return self._struck_other(client, call)
             except BaseException as error:
                 call.error = type(error).__name__
                 raise
+
+    def _authorise(self, call: Call) -> None:
+        if refused := iam.objection(call):
+            raise self._rules.broken(NotAuthorised(refused))
 
     def _struck_dynamo(self, client: BaseClient, call: Call) -> Any:
         def run(parameters: Mapping[str, Any]) -> Any:
@@ -318,10 +325,21 @@ class Harness:
             call.parameters = {**call.parameters, "WaitTimeSeconds": 0}
 
         def run(parameters: Mapping[str, Any]) -> Any:
-            return hook.perform(client, call.operation, parameters)
+            try:
+                return hook.perform(client, call.operation, parameters)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404 and (
+                    refused := iam.objection_to_telling(call)
+                ):
+                    raise self._rules.broken(NotAuthorised(refused)) from error
+                raise
 
         plan = self._plan_for(call)
         return run(call.parameters) if plan is None else strike(plan.kind, call, client, run)
+
+    def on_presign(self, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
+        """An address that is signed in advance is no call; whoever opens it has the signer's permissions."""
+        self._authorise(Call(0, service, operation, parameters, _texts(parameters)))
 
     def on_send(
         self, adapter: HTTPAdapter, request: requests.PreparedRequest, real: Callable[[], requests.Response]
@@ -334,6 +352,8 @@ class Harness:
                 # A presigned address: moto answers.
                 return real()
             url = request.url or ""
+            if self.net.is_local(url):
+                return real()
             call = self._begin("http", request.method or "", {"url": url, "body": request.body}, url)
             if fake is None:
                 raise self._rules.broken(
@@ -350,6 +370,8 @@ class Harness:
         return found
 
     def on_connect(self, address: Any) -> None:
+        if tuple(address[:2]) in self.net.local:
+            return
         raise self._rules.broken(NetworkRefused(f"a connection to {address}"))
 
     def on_sleep(self, seconds: float) -> None:

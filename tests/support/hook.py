@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import requests
 from botocore.client import BaseClient
+from botocore.signers import RequestSigner
 from requests.adapters import HTTPAdapter
 
 LOCK = threading.RLock()
@@ -41,6 +42,8 @@ class Listener(Protocol):
 
     def on_api_call(self, client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> Any: ...
 
+    def on_presign(self, service: str, operation: str, parameters: Mapping[str, Any]) -> None: ...
+
     def on_send(
         self, adapter: HTTPAdapter, request: requests.PreparedRequest, real: Callable[[], requests.Response]
     ) -> requests.Response: ...
@@ -65,10 +68,16 @@ def hooked(listener: Listener) -> Iterator[None]:
     if getattr(BaseClient, "_make_api_call") is not perform:  # noqa: B009
         raise RuntimeError("the harness is on already")
     moto_send = HTTPAdapter.send
+    presign = RequestSigner.generate_presigned_url
     connect = socket.socket.connect
 
     def on_api_call(client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> Any:
         return listener.on_api_call(client, operation, parameters)
+
+    def on_presign(signer: RequestSigner, **asked: Any) -> str:
+        parameters = asked["request_dict"]["context"]["s3_redirect"]["params"]
+        listener.on_presign("s3", asked["operation_name"], parameters)
+        return str(presign(signer, **asked))
 
     def on_send(adapter: HTTPAdapter, request: requests.PreparedRequest, *args: Any, **options: Any) -> Any:
         return listener.on_send(adapter, request, lambda: moto_send(adapter, request, *args, **options))
@@ -83,6 +92,7 @@ def hooked(listener: Listener) -> Iterator[None]:
 
     with (
         patch.object(BaseClient, "_make_api_call", on_api_call),
+        patch.object(RequestSigner, "generate_presigned_url", on_presign),
         patch.object(HTTPAdapter, "send", on_send),
         patch.object(socket, "getaddrinfo", on_look_up),
         patch.object(socket.socket, "connect", on_connect),

@@ -26,6 +26,13 @@ class Network:
         self.fakes: dict[str, Callable[[requests.PreparedRequest], Answer]] = {}
         self.names: dict[str, list[str]] = {}
         """Addresses by host name, for `socket.getaddrinfo`; an empty list for a name that does not exist."""
+        self.local: set[tuple[str, int]] = set()
+        """IP addresses and ports of servers on this machine that the test itself has started: they are really called."""
+
+    def is_local(self, url: str) -> bool:
+        """Whether an address is one of such a server."""
+        called = urlsplit(url)
+        return (called.hostname, called.port) in self.local
 
     def look_up(self, host: str, port: Any) -> list[tuple[Any, ...]] | None:
         """What `getaddrinfo` answers, None for an unknown name."""

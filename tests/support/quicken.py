@@ -9,11 +9,13 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import moto.dynamodb.models
+import moto.kms.models
 import moto.sqs.models
 from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
@@ -47,12 +49,17 @@ def quickened(now: Callable[[], datetime], weigh: Callable[[list[Item]], None] |
                 _short_cut_for_attribute_values(BaseJSONSerializer._serialize_type_structure),
             )
         )
+        enter(patch.object(moto.kms.models, "generate_private_key", _PRIVATE_KEY))
         enter(patch.object(FakeKey, "dispose", _dispose_later(disposed)))
         enter(patch.object(moto.sqs.models, "unix_time", lambda: now().timestamp()))
         enter(patch.object(moto.sqs.models, "unix_time_millis", lambda: now().timestamp() * 1000))
         yield
     for key in disposed:
         key.dispose()
+
+
+_PRIVATE_KEY = cache(moto.kms.models.generate_private_key)
+"""moto makes an RSA key for every key, also for those that encrypt; here all have the same."""
 
 
 def _deepcopy_all_but_tables(value: Any, memo: Any = None) -> Any:

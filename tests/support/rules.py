@@ -1,12 +1,14 @@
 """The rules of the house that every test enforces: stay in the subtree, no Scan, no real network."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from .actions import Key
-from .errors import OutsideSubtree, Violation
+from .actions import Action, Key
+from .backend import typed
+from .errors import OutsideSubtree, TakenBack, Violation
 from .faults import Call
 
 
@@ -24,12 +26,18 @@ class Scope:
     def may_index(self, pk: str) -> bool:
         """Whether an item may be written under this index key: in the subtree, or on the path up from it.
 
-        `D#1|ACCOUNTS|` holds rows of the tenant `D#1|`, and `V|` is the vendor, above all.
+        `D#1|ACCOUNTS|` and `D#1|AUDIT_USER#a@b.c|` hold rows of the tenant `D#1|`, `D#1|P#2|` is another one's,
+        and `V|` is the vendor, above all.
         """
         *tenant, rows, _ = pk.split("|")
-        above = "|".join([*tenant, ""]) if tenant and "#" not in rows else pk
+        above = "|".join([*tenant, ""]) if tenant and not _TENANT.match(rows) else pk
         return self.covers(pk) or self.prefix.startswith(above) or pk == "V|"
 
+
+WRITTEN_ONCE = ("AUDIT#",)
+"""What the sort keys of items begin with that nobody ever changes or deletes."""
+
+_TENANT = re.compile("[DPA]#")
 
 _scope: ContextVar[Scope | None] = ContextVar("harness_scope", default=None)
 
@@ -72,6 +80,15 @@ class HouseRules:
                 where = f"index {key.index}" if key.index else "the table"
                 what = f"{key.access} {key.pk!r} {key.sk!r} in {where}"
                 raise self.broken(OutsideSubtree(f"{call.name} would {what}, outside {scope.prefix!r}"))
+
+    def check_kept(self, call: Call, actions: Sequence[Action], there: Sequence[bool]) -> None:
+        """Raise `TakenBack` if an item that is written once and for all would be changed or deleted."""
+        for action, is_there in zip(actions, there, strict=True):
+            sort_key = str(typed(action.attributes.get("sk", {"S": ""}))[1])
+            if not is_there or not sort_key.startswith(WRITTEN_ONCE) or action.kind == "check":
+                continue
+            if action.kind != "put" or "ConditionExpression" not in action.parameters:
+                raise self.broken(TakenBack(f"{call.name} would {action.kind} {sort_key}"))
 
     @contextmanager
     def expecting(self, kind: type[Violation]) -> Iterator[list[Violation]]:

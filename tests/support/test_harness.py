@@ -113,6 +113,9 @@ def test_the_table_is_the_templates(db: Any) -> None:
         "by_parent",
         "by_distributor",
         "by_due",
+        "audit_by_user",
+        "audit_by_account",
+        "audit_by_activity",
     }
     assert described["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
     assert db.describe_time_to_live(TableName=T)["TimeToLiveDescription"]["TimeToLiveStatus"] == "ENABLED"
