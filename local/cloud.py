@@ -1,8 +1,8 @@
 """The local cloud's life: start, build, deploy, stop, reset.
 
 It is MiniStack, an AWS in one process, on the loopback address only, with the real template deployed to it
-by the SAM CLI; beside it runs the simulated backup engine. What they store is in `.local/`, and survives a
-stop.
+by the SAM CLI; beside it run the simulated backup engine and the simulated identity provider. What they
+store is in `.local/`, and survives a stop.
 
     python -m local.cloud up | stop | reset
 """
@@ -34,6 +34,10 @@ from local.package import ROOT, sources, zip_functions
 HOST = "127.0.0.1"
 PORT = int(os.environ.get("PORT") or 4566)
 ENDPOINT = f"http://{HOST}:{PORT}"
+PROVIDER_PORT = PORT + 1000 if PORT < 64_000 else PORT - 1000
+"""Not the next one, which a second local cloud would take."""
+PROVIDER = f"http://{HOST}:{PROVIDER_PORT}"
+"""The simulated identity provider."""
 REGION = "eu-central-1"
 STACK = "portal"
 STAGE = "live"
@@ -46,7 +50,7 @@ APP = HOME / "build" / "app"
 _TEMPORARY = HOME / "tmp"
 _STORED = ("state", "s3", "tmp", "run", "clock", "engine.json")
 
-_CLOUD, _ENGINE = "cloud", "engine"
+_CLOUD, _ENGINE, _PROVIDER = "cloud", "engine", "provider"
 _OWN = {"PORT": str(PORT), "LOCAL_HOME": str(HOME)}
 """For other modules of this package that are started as processes."""
 _TOOLS = Path(sys.executable).parent
@@ -126,9 +130,22 @@ def start_engine() -> None:
         _launch(_ENGINE, [sys.executable, "-m", "local.engine"], surroundings() | _OWN)
 
 
+def start_provider() -> None:
+    """Let people sign in with the simulated identity provider, which runs in the background until `stop`."""
+    if _holds(_PROVIDER):
+        return
+    _check_free(PROVIDER_PORT)
+    _launch(_PROVIDER, [sys.executable, "-m", "local.provider"], surroundings() | _OWN)
+    if not _within(_START_SECONDS, lambda: _answers(PROVIDER) or not _holds(_PROVIDER)) or not _answers(
+        PROVIDER
+    ):
+        raise Trouble(f"The identity provider did not start; its log is {LOGS / _PROVIDER}.log")
+
+
 def stop() -> None:
     """Stop in order; what is stored is written to disk."""
     _end(_ENGINE)
+    _end(_PROVIDER)
     if not _holds(_CLOUD):
         print("The local cloud is not running.")
         return
@@ -140,6 +157,7 @@ def stop() -> None:
 def reset() -> None:
     """Stop and forget everything that was stored; what was built is kept."""
     _end(_ENGINE)
+    _end(_PROVIDER)
     if _holds(_CLOUD):
         stop()
     with step("Forgetting what was stored"):
@@ -178,15 +196,7 @@ def _start() -> None:
             return
     elif _holds(_CLOUD):
         raise Trouble(f"The local cloud runs, but not on port {PORT}: stop it first, with make stop.")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, PORT))
-        except OSError:
-            other = f"make run PORT={PORT + 1}"
-            raise Trouble(
-                f"Port {PORT} is in use by another program: stop it, or take another: {other}"
-            ) from None
+    _check_free(PORT)
     with step(f"Starting the local cloud on {ENDPOINT}"):
         shutil.rmtree(_TEMPORARY, ignore_errors=True)
         for folder in (LOGS, _TEMPORARY):
@@ -210,6 +220,18 @@ def _start() -> None:
             raise Trouble(f"The local cloud did not start; its log is {LOGS / _CLOUD}.log")
 
 
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            other = f"make run PORT={PORT + 1}"
+            raise Trouble(
+                f"Port {port} is in use by another program: stop it, or take another: {other}"
+            ) from None
+
+
 def _build() -> None:
     with step("Building the layers"):
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -231,6 +253,12 @@ def _deploy() -> None:
             "DeletionProtection=false",
             "Tracing=PassThrough",
             "PortalUrl=http://localhost:3000",
+            f"ApiUrl={ENDPOINT}/_aws/execute-api/{{api}}/{STAGE}",
+            "GoogleClientId=local",
+            f"GoogleIssuer={PROVIDER}",
+            "MicrosoftClientId=local",
+            f"MicrosoftIssuer={PROVIDER}",
+            f"LocalProviders={PROVIDER}",
             f"ClockFile={CLOCK_FILE}",
         )  # fmt: skip
         gaps.close(client, STACK, STAGE)
@@ -349,8 +377,12 @@ def _end(name: str) -> None:
 
 
 def _healthy() -> bool:
+    return _answers(f"{ENDPOINT}/_ministack/health")
+
+
+def _answers(address: str) -> bool:
     try:
-        with build_opener(ProxyHandler({})).open(f"{ENDPOINT}/_ministack/health", timeout=2) as answer:
+        with build_opener(ProxyHandler({})).open(address, timeout=2) as answer:
             return bool(answer.status == 200)
     except (URLError, OSError):
         return False

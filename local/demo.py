@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from local.people import DISTRIBUTOR_EMAIL, OPERATOR_EMAIL, PASSWORD
+from local.people import DISTRIBUTOR_EMAIL, GOOGLE_EMAIL, OPERATOR_EMAIL, PASSWORD
 from local.stage import Stage
 from portal.periods import payment_dates
 from portal.scope import Caller
@@ -179,6 +179,7 @@ class Demo:
             self._carry_out()
         self._go_to(LAST_DAY, 12)
         self._back_up(casts)
+        self._add_user(meridian, GOOGLE_EMAIL, "Gina Moreau")
         self._carry_out()
         self._go_to(LAST_DAY, 18)
 
@@ -242,6 +243,11 @@ class Demo:
         )  # fmt: skip
         portal.portal_id = answer["distributor_id"]
         self._confirm(portal.email)
+
+    def _add_user(self, portal: _Portal, email: str, name: str) -> None:
+        """Somebody who signs in with Google, once; the local cloud's provider knows the address."""
+        body = {"email": email, "name": name, "sign_in_type": "google", "role": "administrator"}
+        self._do("identity.create_user", portal.email, body=body)
 
     def _add_partner(self, distributor: _Portal, portal: _Portal, name: str, code: str = "") -> None:
         body = {"name": name, "email": portal.email, "country": "LU"} | ({"partner_id": code} if code else {})

@@ -22,7 +22,14 @@ ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = ROOT / "functions"
 sys.path += [str(path) for path in (FUNCTIONS, ROOT / "layers/portal") if str(path) not in sys.path]
 
-from portal.operation import ANYBODY, Declaration, LambdaHandler, Reply, declared  # noqa: E402
+from portal.operation import (  # noqa: E402
+    ANYBODY,
+    Declaration,
+    LambdaHandler,
+    Reply,
+    SecretAnswer,
+    declared,
+)
 from portal.permissions import Permission  # noqa: E402
 
 SERVED = ROOT / "layers/portal/portal/meta/openapi.json"
@@ -42,6 +49,7 @@ _ERRORS = {
     "429": ("TooManyRequests", "Too many requests; Retry-After says when to come back"),
     "500": ("InternalError", "Something went wrong on the service's side"),
 }
+_OAUTH_ERRORS = ("400", "401", "403")
 _MEDIA_TYPES = {"get_docs": "text/html"}
 """Of the answers that are not JSON."""
 
@@ -78,8 +86,12 @@ class Operation:
     @property
     def schema(self) -> type[BaseModel] | None:
         """The model of the answer's JSON, if it has one."""
-        models = [each for each in self.answers if issubclass(each, BaseModel)]
-        return models[0] if models else None
+        return self.schemas[0] if self.schemas else None
+
+    @property
+    def schemas(self) -> list[type[BaseModel]]:
+        """All of them, where the answer is one of several."""
+        return [each for each in self.answers if issubclass(each, BaseModel)]
 
     @property
     def who(self) -> str:
@@ -181,11 +193,7 @@ def _described(operation: Operation, references: dict[tuple[type, str], dict[str
     described["security"] = _security(declaration)
     if parameters := [*_path_parameters(operation), *_query_parameters(declaration, references)]:
         described["parameters"] = parameters
-    if (
-        operation.method == "POST"
-        and not declaration.open_because
-        and _security(declaration) != [{"engine": []}]
-    ):
+    if _may_be_repeated(operation):
         described.setdefault("parameters", []).append({"$ref": "#/components/parameters/IdempotencyKey"})
     if declaration.body:
         media_type = "application/x-www-form-urlencoded" if declaration.form else "application/json"
@@ -194,11 +202,21 @@ def _described(operation: Operation, references: dict[tuple[type, str], dict[str
     described["responses"] = {
         **_answer(operation, references),
         **{
-            status: {"$ref": f"#/components/responses/{_ERRORS[status][0]}"}
+            status: _oauth_refusal(_ERRORS[status][1])
+            if declaration.form and status in _OAUTH_ERRORS
+            else {"$ref": f"#/components/responses/{_ERRORS[status][0]}"}
             for status in _refusals(operation)
         },
     }
     return described
+
+
+def _may_be_repeated(operation: Operation) -> bool:
+    """Whether an Idempotency-Key counts: for what users POST, unless the answer is a secret, which is never kept."""
+    declaration = operation.declaration
+    is_secret = declaration.answer is not None and issubclass(declaration.answer, SecretAnswer)
+    is_engines = declaration.permission is Permission.ENGINE_REPORT
+    return operation.method == "POST" and not (declaration.open_because or is_engines or is_secret)
 
 
 def _security(declaration: Declaration) -> list[dict[str, list[str]]]:
@@ -243,11 +261,16 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
 
 def _answer(operation: Operation, references: dict[tuple[type, str], dict[str, Any]]) -> dict[str, Any]:
     status = str(operation.declaration.status)
-    if operation.schema:
-        content = {"application/json": {"schema": references[operation.schema, "serialization"]}}
+    if operation.schemas:
+        schemas = [references[model, "serialization"] for model in operation.schemas]
+        schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+        content = {"application/json": {"schema": schema}}
         return {status: {"description": "Done", "content": content}}
     if status.startswith("3"):
-        location = {"description": "Where it can be had, for a few minutes", "schema": {"type": "string"}}
+        location = {
+            "description": "Where to go on; a file can be had there for a few minutes",
+            "schema": {"type": "string"},
+        }
         return {status: {"description": "Go there", "headers": {"Location": location}}}
     if Reply in operation.answers:
         media_type = _MEDIA_TYPES.get(operation.name, "application/json")
@@ -261,9 +284,7 @@ def _refusals(operation: Operation) -> Iterator[str]:
     if declaration.body or declaration.query or operation.method == "POST":
         yield "400"
     if not declaration.open_because or "/auth/" in operation.path:
-        yield "401"
-    if not declaration.open_because:
-        yield "403"
+        yield from ("401", "403")
     if "{" in operation.path or declaration.body:
         yield "404"
     if operation.method != "GET":
@@ -280,7 +301,7 @@ def _schemas(
     used: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = []
     for operation in documented:
         used += [(model, "validation") for model in (operation.declaration.body,) if model]
-        used += [(model, "serialization") for model in (operation.schema,) if model]
+        used += [(model, "serialization") for model in operation.schemas]
     queries = [each.declaration.query for each in documented if each.declaration.query]
     found, definitions = models_json_schema(
         [*dict.fromkeys(used), *dict.fromkeys((model, "validation") for model in queries)],
@@ -365,13 +386,22 @@ def _refusal(description: str) -> dict[str, Any]:
     }
 
 
+def _oauth_refusal(description: str) -> dict[str, Any]:
+    """OAuth 2.0 has a form of its own (RFC 6749, 5.2) for what is wrong with the grant."""
+    text = {"type": "string"}
+    properties = {"error": {**text, "examples": ["invalid_grant"]}, "error_description": text}
+    schema = {"type": "object", "required": ["error"], "properties": properties}
+    refusal = _refusal(description)
+    return {**refusal, "content": {"application/json": {"schema": schema}, **refusal["content"]}}
+
+
 def _idempotency_key() -> dict[str, Any]:
     return {
         "name": "Idempotency-Key",
         "in": "header",
         "description": "Any text of yours. The same request with the same key is carried out once within two "
         "days, and answered alike each time (then with the header `Idempotent-Replayed: true`).",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "schema": {"type": "string", "maxLength": 255},
     }
 
 

@@ -12,7 +12,10 @@ from functools import cache
 
 from local import cloud
 
-JOBS = ("RunUsageSnapshot", "RunTrials", "RunAnnualBilling", "RunMonthlyBilling", "RunOverdue", "RunPurge")
+JOBS = (
+    "RunUsageSnapshot", "RunTrials", "RunAnnualBilling", "RunMonthlyBilling", "RunOverdue", "RunPurge",
+    "RunPasswordExpiry",
+)  # fmt: skip
 """In this order: a bill looks at what the snapshots have counted, and reminders at the bill."""
 
 _QUIET_SECONDS = 1.5

@@ -35,6 +35,7 @@ def main() -> str | None:
         if deployment.changed or filled:
             cloud.save()
         cloud.start_engine()
+        cloud.start_provider()
     except cloud.Trouble as trouble:
         return str(trouble)
     except KeyboardInterrupt:

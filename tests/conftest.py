@@ -10,8 +10,14 @@ os.environ |= {
     "AWS_REGION": "eu-central-1",
     "TABLE_NAME": "portal",
     "BUCKET_NAME": "portal-files",
+    "KEY_ARN": "alias/portal",
     "CURSOR_SECRET_ARN": "cursor-secret",
     "ENGINE_SECRET_ARN": "engine-secret",
+    "GOOGLE_CLIENT_ID": "portal.google.example.com",
+    "GOOGLE_SECRET_ARN": "google-secret",
+    "MICROSOFT_CLIENT_ID": "6d9f1b7e-portal",
+    "MICROSOFT_SECRET_ARN": "microsoft-secret",
+    "API_URL": "https://api.example.com/live",
     "MAIL_SENDER": "portal@example.com",
     "PORTAL_URL": "https://portal.example.com",
     "CORS_ORIGINS": "https://portal.example.com",
@@ -26,6 +32,7 @@ os.environ |= {
     f"{name}_QUEUE_URL": f"https://sqs.eu-central-1.amazonaws.com/123456789012/{name.lower().replace('_', '-')}"
     for name in (
         "ENGINE_COMMANDS", "MAIL", "DOCUMENTS", "REPORTS", "USAGE", "BILLING", "OVERDUE", "TRIALS", "PURGE", "ROLLUPS",
+        "FORGOTTEN", "PASSWORDS_FORGOTTEN", "PASSWORD_EXPIRY", "AUDIT_EXPORTS",
     )
 }  # fmt: skip
 
@@ -40,6 +47,7 @@ from portal import keys
 from portal.scope import Caller
 from portal.tree import Tier
 from tests.support import Harness
+from tests.support.secrets import watching
 from tests.world import World
 
 pytest_plugins = ["tests.support.fixtures"]
@@ -48,17 +56,46 @@ _BEYOND_THE_SUBTREE = {
     "partners.create_partner": ("EMAIL#",),
     "partners.change_partner": ("EMAIL#",),
     "partners.remove_partner": ("EMAIL#",),
-    "partners.access_partner": ("TOKEN#", "SESSION#"),
+    "identity.access_partner": ("TOKEN#", "SESSION#", "USER#"),
     "accounts.create_account": ("EMAIL#", "ACCOUNT#"),
     "accounts.change_account": ("EMAIL#",),
-    "accounts.access_account": ("TOKEN#", "SESSION#"),
-    "identity.sign_out": ("TOKEN#", "SESSION#"),
+    "identity.access_account": ("TOKEN#", "SESSION#", "USER#"),
+    "identity.sign_out": ("SESSION#",),
+    "identity.create_user": ("EMAIL#",),
+    "identity.change_user": ("EMAIL#", "THROTTLE#"),
+    "identity.remove_user": ("EMAIL#",),
+    "identity.resend_confirmation": ("THROTTLE#",),
+    "settings.change_account_settings": ("EMAIL#",),
+    "identity.begin_totp": ("USER#",),
+    "identity.confirm_totp": ("SESSION#", "USER#", "THROTTLE#"),
+    "identity.remove_totp": ("USER#", "THROTTLE#"),
+    "identity.set_security_policy": ("SESSION#",),
+    "identity.change_password": ("SESSION#", "USER#", "THROTTLE#"),
+    "identity.list_sessions": ("SESSION#", "USER#"),
+    "identity.end_session": ("SESSION#", "USER#"),
+    "identity.list_api_keys": ("CLIENT#",),
+    "identity.create_api_key": ("CLIENT#",),
+    "identity.delete_api_key": ("CLIENT#",),
 }
 """What the operations that need it may touch besides the caller's own part of the tree."""
 
 _IN_THE_DISTRIBUTORS_OWN = {"accounts.create_account", "subscriptions.get_default_subscription"}
 """Operations that may touch their distributor's own partition, though not what lies below it: to enter a new account in
 its directory, and to see what it chose for all of its partners."""
+
+
+_AT_HOME = {
+    "identity.access_partner",
+    "identity.access_account",
+    "identity.change_password",
+    "identity.list_sessions",
+    "identity.end_session",
+    "identity.begin_totp",
+    "identity.confirm_totp",
+    "identity.remove_totp",
+    "identity.set_security_policy",
+}
+"""Operations about the caller itself, who is a user of another portal than the one that it has entered."""
 
 
 @pytest.fixture
@@ -70,10 +107,12 @@ def world(harness: Harness) -> Iterator[World]:
         if caller.kind != "user" or caller.portal.tier is Tier.VENDOR:
             return nullcontext()
         above = [keys.node(caller.portal.distributor_node)] if operation in _IN_THE_DISTRIBUTORS_OWN else []
+        above += [keys.node(caller.home)] if operation in _AT_HOME else []
         also = _BEYOND_THE_SUBTREE.get(operation, ())
         return harness.within(keys.node(caller.portal), also=also, exactly=above)
 
-    with World.made(harness.clock) as made:
+    with World.made(harness.clock) as made, watching() as made.watch:
         made.within = within
         harness.keep(made)
         yield made
+        made.watch.verify()

@@ -12,6 +12,7 @@ from portal.accounts.records import Account, AccountPath, DirectoryEntry
 from portal.billing.lines import stored_line
 from portal.billing.rating import Line
 from portal.billing.records import Bill, BillPart, BillReference, Usage
+from portal.billing.seller import seller
 from portal.distributors.records import Distributor, schedule
 from portal.identity.records import Session, User
 from portal.operators.records import Parked
@@ -205,6 +206,7 @@ def bill_records(account: Node, reference: str, at: datetime) -> list[Item]:
             period_end_on=end,
             currency="USD",
             payer={"name": "North", "email": "office@north.example.com", "country": "LU"},
+            seller=seller(),
             prices={},
             tax_rate=Decimal("0.17"),
             tax_name="VAT",

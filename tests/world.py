@@ -1,8 +1,8 @@
 """The portal as a test sees it: a stage with nothing on it, in whatever AWS stands in for AWS."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from email import message_from_string, policy
 from functools import cache
 from typing import Any
@@ -19,6 +19,8 @@ from portal.scope import Caller
 from portal.settings import QUEUES, settings
 from portal.tree import VENDOR, Node
 from tests.support.clock import FakeClock
+from tests.support.iam import acting_as
+from tests.support.secrets import Watch
 from tests.support.table import create_table
 
 __all__ = ["ENGINE", "OPERATOR", "Answer", "Context", "World", "administrator"]
@@ -46,6 +48,10 @@ OPERATOR = administrator(VENDOR, "usr_operator", "operator@example.com")
 @dataclass
 class World(Stage):
     clock: FakeClock
+    acting: Callable[[str], AbstractContextManager[Any]] = acting_as
+    """A function may ask of AWS what its role in the template allows, and nothing else."""
+    watch: Watch = field(default_factory=Watch)
+    """Nothing secret is logged or comes back in a refusal."""
 
     @classmethod
     @contextmanager
@@ -59,11 +65,20 @@ class World(Stage):
         )
         for queue in QUEUES:
             aws.client("sqs").create_queue(QueueName=settings.queue_url(queue).rpartition("/")[2])
-        for secret in (settings.cursor_secret_arn, settings.engine_secret_arn):
+        key_id = aws.client("kms").create_key()["KeyMetadata"]["KeyId"]
+        aws.client("kms").create_alias(AliasName=settings.key_arn, TargetKeyId=key_id)
+        provider_secrets = [each.secret_arn for each in settings.providers.values()]
+        for secret in (settings.cursor_secret_arn, settings.engine_secret_arn, *provider_secrets):
             aws.client("secretsmanager").create_secret(Name=secret, SecretString=f"value of {secret}")
         aws.client("ses").verify_email_identity(EmailAddress=settings.mail_sender)
         with portal_clock.override(clock):
             yield world
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:
+        self.watch.before(event)
+        answer = super().invoke(function, event)
+        self.watch.after(event, answer)
+        return answer
 
     def advance(self, **by: float) -> None:
         """Let time pass: `advance(days=1, hours=2)`."""

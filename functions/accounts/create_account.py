@@ -34,7 +34,7 @@ def handler(call: Call, body: NewAccount) -> views.Account:
     node = records.where_listed(portal).child(ids.new("acc", call.now))
     beginning = begin(body.subscription or get_default(call.scope, portal).default, call.now)
     account = records.new_account(node, body.name, body.email, body.data_center, call.now, beginning)
-    invitation = invite(node, body.email, body.name, call.now)
+    invitation = invite(node, body.email, body.name, call.now, of_tenant=True)
     call.commit(
         Put(account),
         *(Put(each) for each in actions.companions_of(account)),

@@ -9,6 +9,7 @@ from typing import Any
 
 from portal import clock
 from portal.identity.actions import identify
+from portal.proxy_events import is_request
 from portal.telemetry import logger, metrics, tracer
 
 
@@ -16,26 +17,26 @@ from portal.telemetry import logger, metrics, tracer
 @metrics.log_metrics
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    headers = {str(name).lower(): value for name, value in (event.get("headers") or {}).items()}
-    caller = identify(headers.get("authorization") or "", clock.now())
+    request = event if is_request(event) else {"headers": {"authorization": "nothing that can be read"}}
+    headers = {name.lower(): value for name, value in (request.get("headers") or {}).items()}
+    address = ((request.get("requestContext") or {}).get("identity") or {}).get("sourceIp") or ""
+    caller = identify(headers.get("authorization") or "", address, clock.now())
     logger.info(
         "identified", extra={"user_id": caller.user_id, "caller": caller.kind, "refused": caller.refused}
     )
     metrics.add_metric("TokenRefused" if caller.refused else "Identified", unit="Count", value=1)
     return {
         "principalId": caller.user_id or caller.kind,
-        "policyDocument": {
-            "Version": "2012-10-17",
-            "Statement": [
-                {"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": _stage(event["methodArn"])}
-            ],
-        },
+        "policyDocument": {"Version": "2012-10-17", "Statement": [_statement(request.get("methodArn"))]},
         "context": caller.to_context(),
     }
 
 
-def _stage(method_arn: str) -> str:
-    """All of the API's stage: `arn:aws:execute-api:eu-central-1:123456789012:api/live/GET/v1/me` to
-    `.../live/*`.
+def _statement(method_arn: Any) -> dict[str, str]:
+    """Allows all of the API's stage: for `arn:aws:execute-api:eu-central-1:123456789012:api/live/GET/v1/me` it is
+    `.../live/*`. What is asked about no method of an API is denied.
     """
-    return "/".join(method_arn.split("/")[:2]) + "/*"
+    parts = method_arn.split("/") if isinstance(method_arn, str) else []
+    stage = "/".join(parts[:2]) + "/*" if len(parts) > 2 else ""
+    effect, resource = ("Allow", stage) if stage.startswith("arn:") else ("Deny", "*")
+    return {"Action": "execute-api:Invoke", "Effect": effect, "Resource": resource}

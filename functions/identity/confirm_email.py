@@ -1,36 +1,35 @@
 """POST /v1/auth/confirm-email
 
-Confirms an invited user's e-mail address with the token of the link that was mailed, and sets the password.
-The token is good once and for 24 hours; opening the link changes nothing. The user can sign in from now on.
+Confirms an e-mail address with the token of the link that was mailed. An invited user can sign in from now on, and
+chooses the password here unless it signs in with Google or Microsoft. An address that is to take the place of another
+does so. The token is good once and for 24 hours; opening the link changes nothing.
 """
 
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from portal.errors import Invalid
-from portal.identity import passwords, records, rules, tokens
+from portal.identity import actions, email_changes, password_changes, rules
 from portal.journal import Activity, Entry
-from portal.operation import Call, fields, public_operation
-from portal.scope import Caller
+from portal.operation import Call, public_operation
 from portal.table import Delete, Update
-from portal.tree import Node
 
 
 class Confirmation(BaseModel, extra="forbid"):
     token: Annotated[str, Field(min_length=1, max_length=100)]
-    password: Annotated[str, Field(min_length=passwords.SHORTEST, max_length=passwords.LONGEST)]
+    password: password_changes.Password | None = None
 
 
 @public_operation(because="The link in the mail is what counts; there is no password to sign in with yet.")
 def handler(call: Call, body: Confirmation) -> None:
-    link = records.find_link(tokens.hashed(body.token))
-    user = link and records.find_user(Node.parse(link.user_path), link.user_id)
-    if not link or not user or not rules.is_good(link, user, call.now):
-        raise rules.InvalidLink
-    if weakness := passwords.weakness(body.password, email=user.email):
-        raise Invalid(errors=fields(("password", weakness)))
-    confirmed = rules.confirm(user, link, passwords.hashed(body.password), call.now)
-    by = Caller(kind="user", user_id=user.user_id, email=user.email, home=user.node, portal=user.node)
+    if changed := email_changes.tenant_confirmed(body.token, call.now):
+        call.commit(*changed.writes, audit=changed.audit, send=changed.messages, by=changed.by)
+        return
+    link, user = actions.followed(body.token, ("invitation", "email"), call.origin)
+    chosen, by = password_changes.first(link, user, body.password, call.now), actions.acting(user)
+    if link.purpose == "email":
+        changed = email_changes.confirmed(link, user, call.now)
+        call.commit(*changed.writes, audit=changed.audit, send=changed.messages, by=changed.by)
+        return
     entry = Entry(Activity.USER_MANAGEMENT, user.node, f"Confirmed e-mail address {user.email}")
-    call.commit(Update(user, confirmed), Delete(link), audit=[entry], by=by)
+    call.commit(Update(user, rules.confirm()), *chosen, Delete(link), audit=[entry], by=by)

@@ -1,54 +1,31 @@
 """POST /v1/auth/token
 
-OAuth 2.0 token endpoint (RFC 6749): form-encoded, grant type `refresh_token`; errors are OAuth's own, in
-JSON. A refresh token is used once and answered with its successor. A repeat within 30 seconds gets the same
-successor; a later one ends the session and all portals entered from it, because somebody else has the token.
+OAuth 2.0 token endpoint (RFC 6749): form-encoded, errors are OAuth's own, in JSON.
+
+`client_credentials`: an API key's id and secret, in one of three ways: HTTP Basic, the form's `client_id` and
+`client_secret`, or the headers `client-id` and `client-secret`. The access token is good for 60 minutes.
+
+`refresh_token`: a refresh token is used once and answered with its successor. A repeat within 30 seconds gets the same
+successor; a later one ends the session and all portals entered from it, because somebody else has the token. An API
+key may show its id and secret as well; they then have to be right.
+
+From an address that the portal's IP restrictions do not admit: 403 `access_denied`. An address gets API keys' tokens at
+most 300 times in 15 minutes, then 429: keep an access token for its hour.
 """
 
-from typing import Annotated
-
 import orjson
-from pydantic import BaseModel, Field
 
-from portal import ids
-from portal.identity import actions, records, rules, tokens, views
+from portal.identity import grants, views
 from portal.operation import Call, Reply, public_operation
-from portal.table import Update
-
-_UNKNOWN = "This refresh token is unknown, expired or revoked."
-GrantText = Annotated[str, Field(max_length=4096)]
-
-
-class Grant(BaseModel, extra="ignore"):
-    """Unknown parameters are ignored: RFC 6749 wants it so."""
-
-    grant_type: GrantText = ""
-    refresh_token: GrantText = ""
 
 
 @public_operation(
-    because="It is asked when the access token has expired; the refresh token is what counts.", form=True
+    because="Whoever asks shows a client's secret or a refresh token, and has no other.", form=True
 )
-def handler(call: Call, body: Grant) -> views.Tokens | Reply:
-    if not body.grant_type or (body.grant_type == "refresh_token" and not body.refresh_token):
-        return _refused("invalid_request", "grant_type and refresh_token are required.")
-    if body.grant_type != "refresh_token":
-        return _refused("unsupported_grant_type", "Only refresh_token is known here.")
-    shown = tokens.RefreshToken.parse(body.refresh_token)
-    session = records.find_session(shown.session_id) if shown else None
-    if shown is None or session is None or actions.standing(session, call.now).refused:
-        return _refused("invalid_grant", _UNKNOWN)
-    rotation = rules.rotate(session, shown.secret, salt=ids.secret(), now=call.now)
-    if rotation.change:
-        call.commit(Update(session, rotation.change))
-    if rotation.secret is None and rotation.change is None:
-        return _refused("invalid_grant", _UNKNOWN)
-    if rotation.secret is None:
-        return _refused("invalid_grant", "This refresh token was used before; the session has been ended.")
-    access = actions.access_token(session, call.now)
-    call.commit(*access.writes)
-    return views.tokens(access.token, str(tokens.RefreshToken(session.session_id, rotation.secret)))
-
-
-def _refused(error: str, description: str) -> Reply:
-    return Reply(orjson.dumps({"error": error, "error_description": description}).decode(), 400)
+def handler(call: Call, body: grants.TokenRequest) -> views.Tokens | Reply:
+    granted = grants.tokens_for(call, body)
+    if not isinstance(granted, grants.Refused):
+        return Reply(granted, headers={"Pragma": "no-cache"})
+    said = {"error": granted.error, "error_description": granted.description}
+    challenge = {"WWW-Authenticate": 'Basic realm="portal", charset="UTF-8"'} if granted.status == 401 else {}
+    return Reply(orjson.dumps(said).decode(), granted.status, challenge)

@@ -35,7 +35,7 @@ def handler(call: Call, body: DistributorChanges) -> views.Distributor:
     if change:
         said = rules.described(distributor, change)
         entries = [
-            Entry(Activity.SETTINGS_CHANGED, node, said, distributor.email)
+            Entry(Activity.SETTINGS_CHANGED, node, said, distributor.email, distributor.node)
             for node in (VENDOR, distributor.node)
         ]
         call.commit(Update(distributor, change), audit=entries)

@@ -58,7 +58,7 @@ def handler(call: Call, body: NewDistributor) -> views.Distributor:
         created_at=call.now,
         **body.model_dump(include=set(Payer.model_fields)),
     )
-    invitation = invite(node, body.email, body.administrator_name or body.name, call.now)
+    invitation = invite(node, body.email, body.administrator_name or body.name, call.now, of_tenant=True)
     if body.prices:
         prices = body.prices.model_dump(mode="json", exclude_unset=True)
         call.commit(
@@ -77,7 +77,7 @@ def handler(call: Call, body: NewDistributor) -> views.Distributor:
         Put(records.schedule(node, "usage", begin.usage_due_at)),
         Put(records.schedule(node, "monthly", begin.monthly_due_at)),
         *invitation.writes,
-        audit=[Entry(Activity.DISTRIBUTOR_CREATED, VENDOR, said, body.email)],
+        audit=[Entry(Activity.DISTRIBUTOR_CREATED, VENDOR, said, body.email, node)],
         send=invitation.messages,
     )
     return views.distributor(distributor)

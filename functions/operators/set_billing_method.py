@@ -24,6 +24,9 @@ def handler(call: Call, body: Method) -> views.Distributor:
     if distributor.billing_method != body.method:
         said = f"Set the billing method of {distributor.name} to {body.method.replace('_', ' ')}"
         nodes = (VENDOR, distributor.node)
-        entries = [Entry(Activity.BILLING_DETAILS_UPDATED, node, said, distributor.email) for node in nodes]
+        entries = [
+            Entry(Activity.BILLING_DETAILS_UPDATED, node, said, distributor.email, distributor.node)
+            for node in nodes
+        ]
         call.commit(Update(distributor, Change(billing_method=body.method)), audit=entries)
     return views.distributor(distributor)

@@ -38,6 +38,9 @@ def handler(call: Call, body: NewPrices) -> views.Prices:
     said = f"Set the prices of {distributor.name} from {body.effective_on} on"
     nodes = (VENDOR, distributor.node)
     call.commit(
-        audit=[Entry(Activity.BILLING_DETAILS_UPDATED, node, said, distributor.email) for node in nodes]
+        audit=[
+            Entry(Activity.BILLING_DETAILS_UPDATED, node, said, distributor.email, distributor.node)
+            for node in nodes
+        ]
     )
     return views.prices(version)

@@ -39,14 +39,20 @@ def handler(call: Call, body: NewPartner) -> views.Partner:
         created_at=call.now,
         **body.model_dump() | {"partner_id": generated},
     )
-    invitation = invite(partner.node, body.email, body.contact_person or body.name, call.now)
+    invitation = invite(partner.node, body.email, body.contact_person or body.name, call.now, of_tenant=True)
     call.commit(
         Put(partner),
         Put(records.partner_code(partner, partner.partner_code), taken=rules.PartnerIdTaken),
         *invitation.writes,
         *admitted(call.caller, generated),
         audit=[
-            Entry(Activity.PARTNER_CREATED, call.caller.portal, f"Created partner {body.name}", body.email)
+            Entry(
+                Activity.PARTNER_CREATED,
+                call.caller.portal,
+                f"Created partner {body.name}",
+                body.email,
+                partner.node,
+            )
         ],
         send=invitation.messages,
     )

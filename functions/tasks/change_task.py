@@ -34,8 +34,8 @@ def handler(call: Call, body: TaskChange) -> views.Task:
     rules.check_frequency(account, given.get("frequency", "daily"))
     change = rules.change(task, given)
     if change:
-        changed = actions.audited(account, f"Changed {', '.join(sorted(change))} of backup task {task.name}")
-        call.commit(Update(task, change), audit=[changed])
+        what = f"Changed {', '.join(sorted(change))} of backup task {task.name}"
+        call.commit(Update(task, change), audit=actions.audited(call, account, what))
         if task.state == "active" and rules.is_backing_up(account, call.now):
             call.commit(send=[commands.activate_task(account.node, task)])
     return views.task(task)

@@ -41,6 +41,6 @@ def handler(call: Call, body: NewTask) -> views.Task:
         state="paused",
         created_at=call.now,
     )
-    created = actions.audited(account, f"Created backup task {task.name}")
-    call.commit(Put(task), Update(account, change), audit=[created])
+    created = actions.audited(call, account, f"Created backup task {task.name}")
+    call.commit(Put(task), Update(account, change), audit=created)
     return views.task(task)

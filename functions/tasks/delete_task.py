@@ -25,7 +25,7 @@ def handler(call: Call) -> views.Task:
         Update(task, change),
         Update(account, rules.without(account, task, others)),
         Update(usage, rules.recount_from(usage, call.now.date()) | rules.tidy_later(usage, call.now)),
-        audit=[actions.audited(account, f"Deleted backup task {task.name}")],
+        audit=actions.audited(call, account, f"Deleted backup task {task.name}"),
         send=[commands.delete_task(account.node, task)],
     )
     return views.task(task)

@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 _SECONDS = 400
+_WIDTH = 20
+"""Of the names of the figures that a month prints."""
 
 
 @dataclass(frozen=True)
@@ -63,3 +65,11 @@ def local_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud
         yield cloud
     finally:
         cloud.run("-m", "local.cloud", "stop")
+
+
+@pytest.fixture(scope="session")
+def month(local_cloud: LocalCloud) -> dict[str, str]:
+    """A month was played; the figures that it printed, by name. It fails on any difference."""
+    printed = local_cloud.run("-m", "local.month", "--partners", "2", "--accounts", "12", "--seed", "3")
+    lines = [line for line in printed.splitlines() if not line.endswith(" s")]
+    return {line[:_WIDTH].strip(): line[_WIDTH:].strip() for line in lines}

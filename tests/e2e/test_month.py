@@ -8,17 +8,7 @@ from tests.e2e.conftest import LocalCloud
 
 pytestmark = pytest.mark.xdist_group("local_cloud")
 
-_WIDTH = 20
-"""Of the names of the figures that a month prints."""
 _TURNS = 30
-
-
-@pytest.fixture(scope="module")
-def month(local_cloud: LocalCloud) -> dict[str, str]:
-    """A month was played; the figures that it printed, by name. It fails on any difference."""
-    printed = local_cloud.run("-m", "local.month", "--partners", "2", "--accounts", "12", "--seed", "3")
-    lines = [line for line in printed.splitlines() if not line.endswith(" s")]
-    return {line[:_WIDTH].strip(): line[_WIDTH:].strip() for line in lines}
 
 
 def test_a_month_is_billed_to_the_cent(month: dict[str, str]) -> None:

@@ -49,8 +49,8 @@ def test_a_key_is_good_for_one_request_only(world: World) -> None:
     )
 
 
-def test_a_key_that_is_no_text_is_harmless(world: World) -> None:
-    assert _repeat(world, a_distributor(world), key="\ud800").status == 201
+def test_a_key_that_is_no_text_is_refused(world: World) -> None:
+    assert _repeat(world, a_distributor(world), key="\ud800").code == "invalid"
 
 
 def test_a_large_answer_is_repeated_whole(world: World) -> None:

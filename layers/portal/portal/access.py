@@ -3,12 +3,13 @@
 A list can hold 20,000 ids, so it is stored in parts of its own beside the user and read only when a scope is needed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from portal import keys
 from portal.change import Change
+from portal.errors import Conflict
 from portal.scope import Caller, Scope
-from portal.table import Item, JsonAttribute, Put, Update, Write, query
+from portal.table import Contended, Delete, Item, JsonAttribute, Put, Update, Write, query
 from portal.tree import Node
 
 _IDS_IN_A_PART = 5_000
@@ -18,6 +19,10 @@ class AccessList(Item, discriminator="access-list"):
     """Part of a user's list of accessible partners and accounts."""
 
     accessible_ids = JsonAttribute()
+
+
+class ListChanged(Conflict, Contended):
+    """Somebody has just made the list longer: read it and decide again."""
 
 
 def accessible_to(caller: Caller) -> frozenset[str] | None:
@@ -51,6 +56,19 @@ def access_parts(home: Node, user_id: str, accessible_ids: Iterable[str]) -> lis
         )
         for number, first in enumerate(range(0, len(listed), _IDS_IN_A_PART))
     ]
+
+
+def relisted(home: Node, user_id: str, accessible_ids: Collection[str] | None) -> list[Write]:
+    """What replaces a user's list by another one, or (None) takes it away; parts that stay the same are left alone."""
+    stored = {part.sk: part for part in query(AccessList, keys.node(home), keys.access_list(user_id))}
+    writes: list[Write] = []
+    for part in access_parts(home, user_id, accessible_ids or ()):
+        known = stored.pop(part.sk, None)
+        if known is None:
+            writes.append(Put(part, taken=ListChanged))
+        elif known.accessible_ids != part.accessible_ids:
+            writes.append(Update(known, Change(accessible_ids=part.accessible_ids)))
+    return writes + [Delete(part) for part in stored.values()]
 
 
 def admitted(caller: Caller, own_id: str) -> list[Write]:

@@ -67,7 +67,9 @@ def consumer(handler: Callable[[Work, Any], None]) -> LambdaHandler:
     @wraps(handler)
     def lambda_handler(event: Mapping[str, Any], context: Any) -> Any:
         metrics.add_dimension("worker", name)
-        metrics.add_metric("Messages", unit="Count", value=len(event.get("Records", [])))
+        metrics.add_metric("Messages", unit="Count", value=len(event.get("Records") or []))
+        if not event.get("Records"):
+            return {"batchItemFailures": []}
         work = Work(clock.now(), context)
 
         def one(record: Any) -> None:
@@ -112,8 +114,8 @@ def stream_consumer(
         def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
             metrics.add_dimension("worker", name)
             changes = []
-            for record in event.get("Records", []):
-                images = record["dynamodb"]
+            for record in event.get("Records") or []:
+                images = record.get("dynamodb") or {}
                 before, after = (_record(images.get(image), kinds) for image in ("OldImage", "NewImage"))
                 if before is not None or after is not None:
                     changes.append(Changed(before, after))

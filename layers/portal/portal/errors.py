@@ -44,6 +44,16 @@ class NotPermitted(PortalError):
     detail = "You may not do this."
 
 
+class PeopleOnly(NotPermitted):
+    detail = "Only a person who has signed in may do this, not an API key."
+
+
+class AccessDenied(NotPermitted):
+    """By IP restrictions."""
+
+    detail = "Access from your address is not allowed."
+
+
 class NotFound(PortalError):
     detail = "There is no such thing here."
 

@@ -1,5 +1,6 @@
 """Texts in requests: bounded, trimmed, on one line."""
 
+import re
 from typing import Annotated
 from unicodedata import category
 
@@ -38,6 +39,17 @@ Country = Annotated[
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """ISO 4217."""
+
+
+def _e164(text: str) -> str:
+    digits = re.sub(r"[ ().-]", "", text)
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", digits):
+        raise ValueError("Give the number with its country code, such as +352 27 12 34.")
+    return digits
+
+
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, max_length=40), AfterValidator(_e164)]
+"""An international telephone number, kept without spaces as E.164 has it: `+352271234`."""
 
 OwnCode = Annotated[
     str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")

@@ -25,6 +25,11 @@ def secret() -> str:
     return base64.urlsafe_b64encode(_source(32)).decode().rstrip("=")
 
 
+def base32(size: int) -> str:
+    """So many random bytes as letters and the digits 2 to 7: for what people type or apps read."""
+    return base64.b32encode(_source(size)).decode().rstrip("=")
+
+
 @contextmanager
 def override(source: Callable[[int], bytes]) -> Iterator[None]:
     """Let ids and secrets come from `source(number_of_bytes)` while the block runs."""

@@ -9,11 +9,14 @@ Partition keys spell the path in the tenant tree and end with a terminator, so a
                                        PARKED#prk                       something waiting for an operator
     D#dst|                             NODE                             distributor
                                        SCHEDULE#monthly|usage           when its next run is due
+                                       PAYMENT_DETAILS                  who pays, and where bills go
                                        PRICES#2023-01-01                price book in effect from that date
                                        ACCOUNT#acc                      directory: under which partner an account is
                                        PARTNER_ID#<folded>              which partner has that visible Partner ID
                                        BILL#2023-01-24#monthly#invoice  a consolidated bill, by period end and method
                                        BILL#2022-08-17#annual#acc       an annual invoice, by term start
+                                       CREDIT#10023#CN-10001            a credit note for the bill of that number
+                                       CREDIT_NOTE#CN-10001             which credit note has that number
                                        REFERENCE#10023                  which bill has that number
                                        LEDGER#<instant>#<id>            a balanced set of postings
     D#dst|BILL#...|                    PART#00001                       100 accounts of that bill: roster and lines
@@ -30,16 +33,27 @@ Partition keys spell the path in the tenant tree and end with a terminator, so a
                                        ROLLED_UP                        what this account adds to its partner's sums
     any node's partition               USER#usr                         a user of that portal
                                        ACCESS#usr#00001                 part of a list of accessible accounts
+                                       SECURITY                         password policy and IP restrictions
+                                       API_KEY#cid                      an API key of one of its users
                                        AUDIT#<instant>#<id>             audit entry
+                                       AUDIT_EXPORT#aex                 a CSV file of audit entries
                                        OUTBOX#<id>                      an effect to be carried out
                                        IDEMPOTENCY#<operation>#<hash>   the answer to a repeated POST
                                        REPORT#rep                       a usage report
                                        MAILED#<hash>                    a mail that was sent to one recipient
     EMAIL#<folded>|                    EMAIL                            who owns an e-mail address
-                                       FAILED#<instant>#<id>            a sign-in with it while nobody owned it
+    SIGN_IN#<folded>|                  FAILED#<instant>#<id>            a sign-in with an address that nobody owned
+                                       OUTBOX#<id>                      that the password of this address was forgotten
+    USER#usr|                          CREDENTIALS                      what a user signs in with
+                                       SESSION#ses                      which sessions it has
     TOKEN#<hash>|                      TOKEN                            access token
     SESSION#ses|                       SESSION                          sign-in session with its refresh token
     LINK#<hash>|                       LINK                             one-time link sent by mail
+    CHALLENGE#<hash>|                  CHALLENGE                        a sign-in that waits for its next step
+    THROTTLE#<hash>|                   THROTTLE                         attempts counted in a window of time
+    FEDERATED#<hash>|                  FEDERATED                        who signs in with this provider identity
+    PROVIDER#<hash>|                   PROVIDER                         a sign-in on its way through a provider
+    CLIENT#cid|                        CLIENT                           an API key's secret, by its client id
     ACCOUNT#acc|                       PATH                             where an account is (engine, operators)
     REFERENCE#10023|                   PATH                             whose bill it is (operators)
     SEQUENCE#bills|                    SEQUENCE                         the gapless bill number
@@ -47,10 +61,14 @@ Partition keys spell the path in the tenant tree and end with a terminator, so a
     index            partition                        sort key
     by_parent        V|  D#dst|  D#dst|P#prt|          DISTRIBUTOR#dst, PARTNER#prt, ROLLUP#prt, ACCOUNT#acc
     by_distributor   D#dst|ACCOUNTS|                   ACCOUNT#acc: every account, its partners' too
-                     D#dst|AUDIT|                      <instant>#<id>: its own audit entries and its partners'
+                     D#dst|AUDIT|                      AUDIT#<instant>#<id>: its own audit entries and its partners'
                      D#dst|USAGE|                      ACCOUNT#acc: accounts with usage to be snapshot
                      D#dst|OPEN|                       <due date>#<bill>: bills not settled yet
     by_due           <kind>|2023-01                    <instant>#<id>: what a schedule has to look at, per month
+    audit_by_user      V|AUDIT_USER#<folded>|            AUDIT#<instant>#<id>: what that e-mail address did
+                       D#dst|AUDIT_USER#<folded>|        likewise in the distributor's portal and its partners'
+    audit_by_account   ...|AUDIT_ACCOUNT#<folded>|       what was done about that partner or account
+    audit_by_activity  ...|AUDIT_ACTIVITY#sign-in#failed|  every such entry
 
 A month's partition of `by_due` holds only what is due in that month, and things leave it when done: no partition
 grows with the whole system's history.
@@ -79,6 +97,11 @@ def node_of(pk: str) -> Node:
     return Node(parts.get("D", ""), parts.get("P", ""), parts.get("A", ""))
 
 
+def folded(email: str) -> str:
+    """An e-mail address as it stands in keys: trimmed and case-folded."""
+    return email.strip().casefold()
+
+
 def instant(at: datetime) -> str:
     """An instant as it sorts in keys: milliseconds, UTC, `2023-01-24T00:00:00.000Z`."""
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
@@ -95,8 +118,21 @@ def access_list(user_id: str, part: int | None = None) -> str:
     return f"ACCESS#{user_id}#" + ("" if part is None else f"{part:05d}")
 
 
+def api_key(client_id: str = "") -> str:
+    return f"API_KEY#{client_id}"
+
+
 def audit_entry(at: datetime, entry_id: str) -> str:
     return f"AUDIT#{instant(at)}#{entry_id}"
+
+
+def audit_range(since: datetime | None, until: datetime | None) -> tuple[str, str]:
+    """Between which two lie the audit entries from one instant on and before another."""
+    return f"AUDIT#{instant(since) if since else ''}", f"AUDIT#{instant(until) if until else '~'}"
+
+
+def audit_export(export_id: str = "") -> str:
+    return f"AUDIT_EXPORT#{export_id}"
 
 
 def outbox(message_id: str) -> str:
@@ -155,6 +191,15 @@ def payment(payment_id: str = "") -> str:
     return f"PAYMENT#{payment_id}"
 
 
+def credit_note(bill_reference: str = "", number: str = "") -> str:
+    """A credit note; with fewer arguments, the prefix that those of one bill, or all, share."""
+    return f"CREDIT#{bill_reference}#{number}" if bill_reference else "CREDIT#"
+
+
+def credit_note_number(number: str) -> str:
+    return f"CREDIT_NOTE#{number}"
+
+
 def reference(number: str) -> str:
     return f"REFERENCE#{number}"
 
@@ -184,6 +229,10 @@ ROLLUP = "ROLLUP"
 ROLLED_UP = "ROLLED_UP"
 USAGE = "USAGE"
 RENEWAL = "RENEWAL"
+PAYMENT_DETAILS = "PAYMENT_DETAILS"
+SECURITY = "SECURITY"
+SESSIONS = "SESSION#"
+"""What the sort keys of a user's sessions begin with."""
 
 
 # Partitions of what is found without knowing the tenant; each has one item with the sort key beside it
@@ -193,9 +242,27 @@ def email(folded: str) -> tuple[str, str]:
     return f"EMAIL#{folded}{_END}", "EMAIL"
 
 
-def failed_sign_in(at: datetime, own_id: str) -> str:
-    """The sort key of a failed sign-in in the partition of its e-mail address."""
-    return f"FAILED#{instant(at)}#{own_id}"
+def failed_sign_in(folded: str, at: datetime, own_id: str) -> tuple[str, str]:
+    """A failed sign-in with an e-mail address that nobody owns."""
+    return f"SIGN_IN#{folded}{_END}", f"FAILED#{instant(at)}#{own_id}"
+
+
+def password_forgotten(folded: str, message_id: str) -> tuple[str, str]:
+    """The message that somebody has forgotten the password of this address, whether or not anybody owns it."""
+    return f"SIGN_IN#{folded}{_END}", outbox(message_id)
+
+
+def of_user(user_id: str) -> str:
+    """The partition of what a user signs in with; only identity functions reach it."""
+    return f"USER#{user_id}{_END}"
+
+
+def credentials(user_id: str) -> tuple[str, str]:
+    return of_user(user_id), "CREDENTIALS"
+
+
+def session_of(user_id: str, session_id: str) -> tuple[str, str]:
+    return of_user(user_id), f"{SESSIONS}{session_id}"
 
 
 def token(token_hash: str) -> tuple[str, str]:
@@ -208,6 +275,26 @@ def session(session_id: str) -> tuple[str, str]:
 
 def link(link_hash: str) -> tuple[str, str]:
     return f"LINK#{link_hash}{_END}", "LINK"
+
+
+def challenge(challenge_hash: str) -> tuple[str, str]:
+    return f"CHALLENGE#{challenge_hash}{_END}", "CHALLENGE"
+
+
+def throttle(counted_hash: str) -> tuple[str, str]:
+    return f"THROTTLE#{counted_hash}{_END}", "THROTTLE"
+
+
+def federated(identity_hash: str) -> tuple[str, str]:
+    return f"FEDERATED#{identity_hash}{_END}", "FEDERATED"
+
+
+def provider(state_hash: str) -> tuple[str, str]:
+    return f"PROVIDER#{state_hash}{_END}", "PROVIDER"
+
+
+def client(client_id: str) -> tuple[str, str]:
+    return f"CLIENT#{client_id}{_END}", "CLIENT"
 
 
 def account_path(account_id: str) -> tuple[str, str]:
@@ -233,6 +320,20 @@ def by_parent(of: Node, kind: str, own_id: str = "") -> tuple[str, str]:
 def by_distributor(of: Node, rows: str, *parts: str) -> tuple[str, str]:
     """Index key among one distributor's rows; rows is `ACCOUNTS`, `AUDIT`, `USAGE` or `OPEN`."""
     return f"{node(of.distributor_node)}{rows}{_END}", "#".join(parts)
+
+
+def audit_by_user(of: Node, folded_email: str) -> str:
+    """Index partition of what one user did: in the vendor's portal, or in a distributor's and its partners'."""
+    return f"{node(of.distributor_node)}AUDIT_USER#{folded_email}{_END}"
+
+
+def audit_by_account(of: Node, folded_email: str) -> str:
+    """Likewise of what was done about one partner or account."""
+    return f"{node(of.distributor_node)}AUDIT_ACCOUNT#{folded_email}{_END}"
+
+
+def audit_by_activity(of: Node, activity: str, status: str) -> str:
+    return f"{node(of.distributor_node)}AUDIT_ACTIVITY#{activity}#{status}{_END}"
 
 
 def by_due(kind: str, at: datetime, own_id: str) -> tuple[str, str]:

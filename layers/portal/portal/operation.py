@@ -6,58 +6,45 @@ answer to a repeated `Idempotency-Key`, after it has returned. If somebody else 
 """
 
 import base64
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import wraps
 from typing import Any
 
 import orjson
 from pydantic import BaseModel, ValidationError
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from portal import clock, keys, paging
+from portal import clock, paging
 from portal.access import accessible_to
-from portal.change import Change
 from portal.errors import (
-    Conflict,
+    AccessDenied,
     FieldError,
     Invalid,
     MethodNotAllowed,
     NotFound,
     NotPermitted,
     NotSignedIn,
+    PeopleOnly,
     PortalError,
     TooLarge,
     UnsupportedMediaType,
     status_of,
 )
+from portal.idempotency import Repeat
 from portal.journal import Entry, Message, written
 from portal.permissions import Permission
-from portal.scope import ANONYMOUS, Caller, Scope
+from portal.proxy_events import is_request
+from portal.scope import ANONYMOUS, Caller, Origin, Scope
 from portal.settings import settings
-from portal.table import (
-    Contended,
-    Item,
-    PackedJsonAttribute,
-    Put,
-    Update,
-    Write,
-    expiry,
-    find,
-    settled,
-    stage,
-    write,
-)
+from portal.table import Write, settled, stage, write
 from portal.telemetry import logger, metrics, tracer
 from portal.tree import Tier
 
 LARGEST_BODY = 1_000_000
 _MOST_FIELD_ERRORS = 50
 _LONGEST_FIELD_NAME = 200
-_IDEMPOTENCY_KEPT_FOR = timedelta(days=2)
 _TIME_TO_ANSWER_MILLISECONDS = 6_000
 """What has to be left of the function's time to write down and send the answer of a bulk operation."""
 REST_OF_PATH = "proxy"
@@ -69,14 +56,6 @@ RESELLERS = (Tier.DISTRIBUTOR, Tier.PARTNER)
 DISTRIBUTORS = (Tier.DISTRIBUTOR,)
 OPERATORS = (Tier.VENDOR,)
 ANYBODY = (*OPERATORS, *TENANTS)
-
-
-class AccessDenied(NotPermitted):
-    detail = "Access from your address is not allowed."
-
-
-class IdempotencyKeyReused(Conflict):
-    detail = "This Idempotency-Key was used for another request."
 
 
 class SecretAnswer(BaseModel):
@@ -102,6 +81,7 @@ class Declaration:
     summary: str
     permission: Permission | None
     portals: tuple[Tier, ...]
+    people_only: bool
     open_because: str
     status: int
     body: type[BaseModel] | None
@@ -122,10 +102,10 @@ class Call:
         self.now = now
         self.path: dict[str, str] = event.get("pathParameters") or {}
         self.headers = {str(name).lower(): value for name, value in (event.get("headers") or {}).items()}
-        self.address: str = identity.get("sourceIp") or ""
-        """The caller's IP address as API Gateway saw it."""
-        self.user_agent: str = identity.get("userAgent") or self.headers.get("user-agent", "")
+        user_agent: str = identity.get("userAgent") or self.headers.get("user-agent") or ""
+        self.origin = Origin(now, identity.get("sourceIp") or "", user_agent)
         self.declaration = declaration
+        self._context = context
         self.runtime = runtime
         """What the Lambda runtime says of this invocation."""
         self.staged: list[Write] = []
@@ -137,6 +117,24 @@ class Call:
         if self._scope is None:
             self._scope = Scope(self.caller.portal, accessible_to(self.caller))
         return self._scope
+
+    @property
+    def address(self) -> str:
+        """The caller's IP address as API Gateway saw it."""
+        return self.origin.address
+
+    @property
+    def user_agent(self) -> str:
+        return self.origin.user_agent
+
+    def address_of(self, path: str) -> str:
+        """Where a browser reaches another operation of this API, e.g. `/v1/health`: never by what a header says."""
+        if settings.api_url:
+            return settings.api_url.replace("{api}", self._context.get("apiId") or "") + path
+        own = re.sub(r"\{(\w+)\}", lambda name: self.path[name[1]], self.declaration.route.split(" ")[1])
+        # Before it stands the stage, or what a domain of one's own maps to it.
+        before = (self._context.get("path") or own).removesuffix(own)
+        return f"https://{self._context.get('domainName') or ''}{before}{path}"
 
     @property
     def time_is_short(self) -> bool:
@@ -196,6 +194,17 @@ class Call:
         """A page of a list that is too long to be loaded; see `paging.page_through`."""
         return paging.page_through(read, query, bound_to=self._list(), key=key, show=show, total=total)
 
+    def long_page(
+        self,
+        read: Callable[[str], Iterable[tuple[str, Any]]],
+        query: paging.PageQuery,
+        *,
+        show: Callable[[Any], Any],
+        most_examined: int,
+    ) -> Any:
+        """A page of a list that is too long to be counted; see `paging.long_page`."""
+        return paging.long_page(read, query, bound_to=self._list(), show=show, most_examined=most_examined)
+
     def _list(self) -> str:
         """Who asks which list: what its cursors are bound to."""
         where = "/".join(self.path.values())
@@ -207,11 +216,24 @@ LambdaHandler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
 
 def operation(
-    permission: Permission | None, *, portals: tuple[Tier, ...] = TENANTS, status: int = 200
+    permission: Permission | None,
+    *,
+    portals: tuple[Tier, ...] = TENANTS,
+    status: int = 200,
+    people_only: bool = False,
 ) -> Callable[[Handler], LambdaHandler]:
-    """An operation for those who hold `permission` (None: anybody signed in) in a portal of one of these tiers."""
+    """An operation for those who hold `permission` (None: anybody signed in) in a portal of one of these tiers.
+
+    `people_only`: API keys may not, because it is about how the person signs in.
+    """
     return lambda handler: _wrap(
-        handler, permission=permission, portals=portals, because="", status=status, form=False
+        handler,
+        permission=permission,
+        portals=portals,
+        people_only=people_only,
+        because="",
+        status=status,
+        form=False,
     )
 
 
@@ -220,7 +242,7 @@ def public_operation(
 ) -> Callable[[Handler], LambdaHandler]:
     """An operation that needs no sign-in. `form`: the body is form-encoded, as OAuth 2.0 has it."""
     return lambda handler: _wrap(
-        handler, permission=None, portals=(), because=because, status=status, form=form
+        handler, permission=None, portals=(), people_only=False, because=because, status=status, form=form
     )
 
 
@@ -229,11 +251,12 @@ def _wrap(
     *,
     permission: Permission | None,
     portals: tuple[Tier, ...],
+    people_only: bool,
     because: str,
     status: int,
     form: bool,
 ) -> LambdaHandler:
-    declaration = _declaration(handler, permission, portals, because, status, form)
+    declaration = _declaration(handler, permission, portals, people_only, because, status, form)
 
     @logger.inject_lambda_context(clear_state=True)
     @metrics.log_metrics
@@ -242,8 +265,11 @@ def _wrap(
     def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         logger.append_keys(operation=declaration.name)
         metrics.add_dimension("operation", declaration.name)
+        event, malformed = (event, False) if is_request(event) else ({}, True)
         request_id = ((event.get("requestContext") or {}).get("requestId")) or context.aws_request_id
         try:
+            if malformed:
+                raise Invalid("This is no request.")
             reply = _answer(handler, declaration, event, context)
         except PortalError as error:
             logger.info("refused", extra={"code": error.code(), "detail": error.detail})
@@ -274,6 +300,7 @@ def _declaration(
     handler: Handler,
     permission: Permission | None,
     portals: tuple[Tier, ...],
+    people_only: bool,
     because: str,
     status: int,
     form: bool,
@@ -287,6 +314,7 @@ def _declaration(
         summary=" ".join(line.strip() for line in docstring[1:]).strip(),
         permission=permission,
         portals=portals,
+        people_only=people_only,
         open_because=because,
         status=status,
         body=types.get("body"),
@@ -314,22 +342,42 @@ def _answer(handler: Handler, declaration: Declaration, event: Mapping[str, Any]
 
     def attempt() -> Reply:
         call = Call(event, caller, now, declaration, runtime)
-        repeated = _Repeat.of(call, event)
-        if repeated and (known := repeated.answer()):
-            return known
+        repeat = _repeat(call, event)
+        if repeat and (known := repeat.answer()):
+            return Reply(known.body, known.status, {"Idempotent-Replayed": "true"})
         result = handler(call, **arguments)
         reply = result if isinstance(result, Reply) else Reply(result)
-        if repeated:
-            call.staged.append(repeated.remember(reply))
+        if repeat:
+            body = (
+                reply.body.model_dump(mode="json", exclude_unset=True)
+                if isinstance(reply.body, BaseModel)
+                else None
+            )
+            call.staged.append(repeat.remember(reply.status or declaration.status, body))
         write(call.staged)
         return reply
 
     return settled(attempt)
 
 
+def _repeat(call: Call, event: Mapping[str, Any]) -> Repeat | None:
+    """What to do about an Idempotency-Key: nothing, unless a user sends one with a POST whose answer may be kept."""
+    key, answer = call.headers.get("idempotency-key"), call.declaration.answer
+    if not key or event.get("httpMethod") != "POST" or call.caller.kind != "user":
+        return None
+    if call.declaration.open_because or (answer and issubclass(answer, SecretAnswer)):
+        return None
+    what = orjson.dumps([call.path, event.get("body"), event.get("multiValueQueryStringParameters")])
+    return Repeat.of(call.caller, call.declaration.name, key, what, call.now)
+
+
 def _caller(event: Mapping[str, Any]) -> Caller:
     context = (event.get("requestContext") or {}).get("authorizer") or {}
-    return Caller.from_context(context) if "kind" in context else ANONYMOUS
+    try:
+        return Caller.from_context(context) if "kind" in context else ANONYMOUS
+    except (AttributeError, TypeError, ValueError):
+        # No authorizer of this API wrote it.
+        return ANONYMOUS
 
 
 def _permit(caller: Caller, declaration: Declaration) -> None:
@@ -341,6 +389,8 @@ def _permit(caller: Caller, declaration: Declaration) -> None:
         raise NotSignedIn
     if declaration.permission is not None and not caller.may(declaration.permission):
         raise NotPermitted
+    if declaration.people_only and caller.client_id:
+        raise PeopleOnly
     if declaration.permission is not Permission.ENGINE_REPORT and (
         caller.kind != "user" or caller.portal.tier not in declaration.portals
     ):
@@ -383,14 +433,15 @@ def _body(event: Mapping[str, Any], form: bool) -> Any:
         raise Invalid("The body is not valid JSON.") from None
 
 
-def _form(data: bytes) -> dict[str, str]:
-    from urllib.parse import parse_qsl
+def _form(data: bytes) -> dict[str, Any]:
+    """What a form says; a parameter that is repeated becomes a list, as in a query."""
+    from urllib.parse import parse_qs
 
     try:
-        pairs = parse_qsl(data.decode(), keep_blank_values=True, max_num_fields=100)
+        several = parse_qs(data.decode(), keep_blank_values=True, max_num_fields=100)
     except ValueError:
         raise Invalid("The body is not a valid form.") from None
-    return dict(pairs)
+    return {name: values[0] if len(values) == 1 else values for name, values in several.items()}
 
 
 def _query(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -399,77 +450,6 @@ def _query(event: Mapping[str, Any]) -> dict[str, Any]:
     if several:
         return {name: values[0] if len(values) == 1 else values for name, values in several.items()}
     return dict(event.get("queryStringParameters") or {})
-
-
-class IdempotencyRecord(Item, discriminator="idempotency"):
-    """The answer to a POST that carried an Idempotency-Key, written in the transaction of what the POST did."""
-
-    request_hash = UnicodeAttribute()
-    status = NumberAttribute()
-    answer = PackedJsonAttribute(null=True)
-
-
-class AnsweredMeanwhile(Conflict, Contended):
-    """A copy of this request was faster: run again, which finds its answer."""
-
-
-@dataclass(slots=True)
-class _Repeat:
-    """A POST with an Idempotency-Key: done once, answered alike each time, for two days."""
-
-    pk: str
-    sk: str
-    request_hash: str
-    status: int
-    now: datetime
-    outdated: IdempotencyRecord | None = None
-    """An answer of more than two days ago that is still there: its key counts as new."""
-
-    @classmethod
-    def of(cls, call: Call, event: Mapping[str, Any]) -> "_Repeat | None":
-        key = call.headers.get("idempotency-key")
-        if not key or event.get("httpMethod") != "POST" or call.caller.kind != "user":
-            return None
-        answer = call.declaration.answer
-        if call.declaration.open_because or (answer and issubclass(answer, SecretAnswer)):
-            return None
-        if len(key) > 255:
-            raise Invalid(errors=(FieldError("Idempotency-Key", "At most 255 characters."),))
-        what = orjson.dumps([call.path, event.get("body"), event.get("multiValueQueryStringParameters")])
-        return cls(
-            keys.node(call.caller.portal),
-            keys.idempotency(
-                call.declaration.name,
-                hashlib.sha256(f"{call.caller.user_id} {key}".encode(errors="replace")).hexdigest(),
-            ),
-            hashlib.sha256(what).hexdigest(),
-            call.declaration.status,
-            call.now,
-        )
-
-    def answer(self) -> Reply | None:
-        record = find(IdempotencyRecord, self.pk, self.sk)
-        if record is None or (record.expires_at or 0) < expiry(self.now):
-            self.outdated = record
-            return None
-        if record.request_hash != self.request_hash:
-            raise IdempotencyKeyReused
-        body = None if record.answer is None else orjson.dumps(record.answer).decode()
-        return Reply(body, int(record.status), {"Idempotent-Replayed": "true"})
-
-    def remember(self, reply: Reply) -> Write:
-        answer = None
-        if isinstance(reply.body, BaseModel):
-            answer = reply.body.model_dump(mode="json", exclude_unset=True)
-        values: dict[str, Any] = {
-            "request_hash": self.request_hash,
-            "status": reply.status or self.status,
-            "answer": answer,
-            "expires_at": expiry(self.now + _IDEMPOTENCY_KEPT_FOR),
-        }
-        if self.outdated is not None:
-            return stage(Update(self.outdated, Change(**values)))
-        return Put(IdempotencyRecord(self.pk, self.sk, **values), taken=AnsweredMeanwhile)
 
 
 def _problem(error: PortalError, status: int, request_id: str) -> Reply:
@@ -518,7 +498,7 @@ def _cors(event: Mapping[str, Any]) -> dict[str, str]:
     return {
         "Access-Control-Allow-Origin": origin,
         "Vary": "Origin",
-        "Access-Control-Expose-Headers": "X-Request-Id",
+        "Access-Control-Expose-Headers": "X-Request-Id, Retry-After",
     }
 
 

@@ -36,6 +36,9 @@ class Permission(StrEnum):
     ENGINE_REPORT = "engine.report"
 
 
+KNOWN = {str(permission): permission for permission in Permission}
+"""By name. While a new version is rolled out, a name can come from a function that knows one more."""
+
 _ACCOUNT_PERMISSIONS = frozenset(p for p in Permission if p.startswith("account."))
 _OPERATOR_PERMISSIONS = frozenset(p for p in Permission if p.startswith("operator."))
 _BILLING = frozenset({Permission.BILLING_MANAGE, Permission.BILLING_NOTIFICATIONS})

@@ -6,10 +6,11 @@ without one, and outside of it nothing exists.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from portal.errors import NotFound
-from portal.permissions import Permission
+from portal.permissions import KNOWN, Permission
 from portal.tree import VENDOR, Node, Tier
 
 
@@ -28,6 +29,8 @@ class Caller:
     home: Node = VENDOR
     portal: Node = VENDOR
     session_id: str = ""
+    client_id: str = ""
+    """The API key that calls in the user's place; empty when it is the person."""
     permissions: frozenset[Permission] = frozenset()
     limited: bool = False
     """Whether the user sees only an explicit list of accounts instead of all."""
@@ -56,6 +59,7 @@ class Caller:
             "home": str(self.home),
             "portal": str(self.portal),
             "session_id": self.session_id,
+            "client_id": self.client_id,
             "permissions": " ".join(sorted(self.permissions)),
             "limited": "yes" if self.limited else "",
             "refused": self.refused,
@@ -72,7 +76,10 @@ class Caller:
             home=Node.parse(context.get("home", "")),
             portal=Node.parse(context.get("portal", "")),
             session_id=context.get("session_id", ""),
-            permissions=frozenset(Permission(name) for name in context.get("permissions", "").split()),
+            client_id=context.get("client_id", ""),
+            permissions=frozenset(
+                KNOWN[name] for name in context.get("permissions", "").split() if name in KNOWN
+            ),
             limited=bool(context.get("limited")),
             refused=context.get("refused", ""),
         )
@@ -81,6 +88,16 @@ class Caller:
 ANONYMOUS = Caller(kind="anonymous")
 SYSTEM = Caller(kind="system")
 """Who performs what jobs and workers do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """When and from where a request came."""
+
+    at: datetime
+    address: str
+    """The IP address as API Gateway saw it."""
+    user_agent: str
 
 
 @dataclass(frozen=True, slots=True)

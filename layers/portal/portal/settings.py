@@ -8,6 +8,17 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """What connects the portal with an identity provider."""
+
+    issuer: str
+    """Below it lies the provider's `/.well-known/openid-configuration`."""
+    client_id: str
+    """What the provider calls the portal; empty when nobody has introduced them."""
+    secret_arn: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Names and addresses of what was deployed around the functions (see `Globals` in template.yaml)."""
 
@@ -23,8 +34,17 @@ class Settings:
     vendor_bank: str
     billing_contact: str
     """E-mail address for questions about bills."""
+    key_arn: str
+    """KMS key of what tenants entrust to the portal."""
     cursor_secret_arn: str
     engine_secret_arn: str
+    api_url: str
+    """Where browsers reach the API, up to what stands before `/v1`; `{api}` in it is the API's id. Empty when it is where
+    API Gateway says."""
+    providers: dict[str, ProviderSettings]
+    """Of users who sign in elsewhere, by name: `google`, `microsoft`."""
+    local_providers: frozenset[str]
+    """Local cloud only: addresses such as `http://127.0.0.1:5566` that may be called though they are not public."""
     clock_file: str
     """Local cloud only: a file holding how far this deployment's clock is moved. Empty in AWS."""
     cors_origins: frozenset[str]
@@ -37,7 +57,13 @@ class Settings:
 
 QUEUES = (
     "EngineCommands", "Mail", "Documents", "Reports", "Usage", "Billing", "Overdue", "Trials", "Purge", "Rollups",
+    "Forgotten", "PasswordsForgotten", "PasswordExpiry", "AuditExports",
 )  # fmt: skip
+
+_ISSUERS = {
+    "google": "https://accounts.google.com",
+    "microsoft": "https://login.microsoftonline.com/common/v2.0",
+}
 
 
 def _read(environ: dict[str, str]) -> Settings:
@@ -52,8 +78,19 @@ def _read(environ: dict[str, str]) -> Settings:
         vendor_bank=environ.get("VENDOR_BANK", ""),
         billing_contact=environ.get("BILLING_CONTACT", "")
         or environ.get("MAIL_SENDER", "portal@example.com"),
+        key_arn=environ.get("KEY_ARN", ""),
         cursor_secret_arn=environ.get("CURSOR_SECRET_ARN", ""),
         engine_secret_arn=environ.get("ENGINE_SECRET_ARN", ""),
+        api_url=environ.get("API_URL", "").rstrip("/"),
+        providers={
+            name: ProviderSettings(
+                environ.get(f"{name.upper()}_ISSUER", issuer),
+                environ.get(f"{name.upper()}_CLIENT_ID", ""),
+                environ.get(f"{name.upper()}_SECRET_ARN", ""),
+            )
+            for name, issuer in _ISSUERS.items()
+        },
+        local_providers=frozenset(filter(None, environ.get("LOCAL_PROVIDERS", "").split(","))),
         clock_file=environ.get("CLOCK_FILE", ""),
         cors_origins=frozenset(filter(None, environ.get("CORS_ORIGINS", "").split(","))),
         environ_queues={queue: environ.get(f"{_screaming(queue)}_QUEUE_URL", "") for queue in QUEUES},

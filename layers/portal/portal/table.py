@@ -20,7 +20,7 @@ from pynamodb.attributes import (
 )
 from pynamodb.connection import TableConnection
 from pynamodb.constants import BINARY, STRING
-from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, TransactWriteError
+from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
@@ -126,6 +126,33 @@ class ByDue(GlobalSecondaryIndex["Item"]):
     due_sk = UnicodeAttribute(range_key=True)
 
 
+class AuditByUser(GlobalSecondaryIndex["Item"]):
+    class Meta:
+        index_name = "audit_by_user"
+        projection = AllProjection()
+
+    audit_user_pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+
+
+class AuditByAccount(GlobalSecondaryIndex["Item"]):
+    class Meta:
+        index_name = "audit_by_account"
+        projection = AllProjection()
+
+    audit_account_pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+
+
+class AuditByActivity(GlobalSecondaryIndex["Item"]):
+    class Meta:
+        index_name = "audit_by_activity"
+        projection = AllProjection()
+
+    audit_activity_pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+
+
 class Item(Model):
     """Base of every record.
 
@@ -154,10 +181,17 @@ class Item(Model):
     distributor_sk = UnicodeAttribute(null=True)
     due_pk = UnicodeAttribute(null=True)
     due_sk = UnicodeAttribute(null=True)
+    audit_user_pk = UnicodeAttribute(null=True)
+    audit_account_pk = UnicodeAttribute(null=True)
+    audit_activity_pk = UnicodeAttribute(null=True)
+    """Of audit entries alone, which stand in these indexes under the sort key that they have anyway."""
 
     by_parent = ByParent()
     by_distributor = ByDistributor()
     by_due = ByDue()
+    audit_by_user = AuditByUser()
+    audit_by_account = AuditByAccount()
+    audit_by_activity = AuditByActivity()
 
     @property
     def node(self) -> Node:
@@ -254,6 +288,25 @@ def query_index(
     return iter(
         model.query(pk, condition, index_name=index, scan_index_forward=not newest_first, limit=limit)
     )
+
+
+def query_back(
+    model: type[_Record], pk: str, first: str, last: str, *, index: str = "", at_once: int
+) -> Iterator[_Record]:
+    """The records of a partition from sort key `last` back to `first`, both included, `at_once` in a request.
+
+    Of the table itself they are as they are now. An index whose sort key is the table's own lags behind it.
+    """
+    sort_key = Item.distributor_sk if index == "by_distributor" else Item.sk
+    found = model.query(
+        pk,
+        sort_key.between(first, last),
+        index_name=index or None,
+        consistent_read=not index,
+        scan_index_forward=False,
+        page_size=at_once,
+    )
+    return iter(found)
 
 
 def list_sort_keys(pk: str) -> Iterator[str]:
@@ -393,6 +446,21 @@ def erase(pk: str, sort_keys: Iterable[str]) -> None:
             time.sleep(random.random() * 0.05 * 2**turn)
         else:
             raise Contended
+
+
+def note(record: Item, attribute: str, value: Any) -> None:
+    """Set one attribute of a record at once, whatever else it says by then; nothing if it is gone.
+
+    For what nobody decides by, and many may write at the same time.
+    """
+    try:
+        setting = getattr(type(record), attribute).set(value)
+        record.update([setting], Item.pk.exists(), add_version_condition=False)
+    except UpdateError as error:
+        if error.cause_response_code == "TransactionConflictException":
+            raise Contended from error
+        if error.cause_response_code != "ConditionalCheckFailedException":
+            raise
 
 
 def _write_one(each: Put | Update | Delete) -> None:

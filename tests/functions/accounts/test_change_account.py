@@ -51,7 +51,7 @@ def test_the_data_center_changes_only_before_there_is_data(world: World) -> None
     assert (answer.status, answer.code) == (409, "data_center_in_use")
 
 
-@pytest.mark.parametrize("wrong", [{"name": ""}, {"email": "new@example.com"}, {"state": "subscribed"}])
+@pytest.mark.parametrize("wrong", [{"name": ""}, {"email": "new"}, {"state": "subscribed"}])
 def test_other_things_do_not_change(world: World, wrong: dict[str, str]) -> None:
     partner = a_partner(world, a_distributor(world, an_email()), an_email())
     path = {"account_id": an_account(world, partner).account}

@@ -8,11 +8,22 @@ from portal.accounts import rules
 from portal.accounts.records import find_account_at, find_entries
 from portal.adapters import files
 from portal.change import Change
+from portal.identity.records import find_email_owner
+from portal.journal import AuditEntry
 from portal.scope import EVERYTHING
 from portal.settings import settings
-from portal.table import Put, Update, list_sort_keys, stage, write
+from portal.table import Put, Update, list_sort_keys, query, stage, write
 from portal.tree import Node
-from tests.builders import a_distributor, a_partner, an_account, an_email, the_account
+from tests.builders import (
+    a_distributor,
+    a_partner,
+    a_user_of,
+    an_account,
+    an_email,
+    deliver_mail,
+    link_in,
+    the_account,
+)
 from tests.trees import a_task, an_entity, store
 from tests.world import Context, World, administrator
 
@@ -84,6 +95,8 @@ def test_a_trial_is_gone_at_once_but_for_its_audit_trail(world: World) -> None:
     partner = a_partner(world, a_distributor(world, an_email()), an_email())
     account = an_account(world, partner, email="rosy@example.com")
     with_data(world, account)
+    assert world.call("audit.request_audit_export", administrator(account), body={}).status == 202
+    trail = list(query(AuditEntry, keys.node(account), "AUDIT#"))
     files.put(f"reports/{account}2/rep_1/report.zip", b"a neighbour's", "application/zip")
     world.stream("dashboard.keep_rollups")
     remove(world, account)
@@ -91,7 +104,11 @@ def test_a_trial_is_gone_at_once_but_for_its_audit_trail(world: World) -> None:
     confirm_purge(world, account)
     assert partner_accounts(world, partner) == 1
     purge(world, times=2)
-    assert left_of(account) <= {"AUDIT"}
+    assert left_of(account) == {"AUDIT"}
+    kept = list(query(AuditEntry, keys.node(account), "AUDIT#"))
+    assert [entry.attribute_values for entry in kept[: len(trail)]] == [
+        entry.attribute_values for entry in trail
+    ]
     assert files_of(account) == 0
     assert find_entries(record) == []
     assert partner_accounts(world, partner) == 0
@@ -191,3 +208,20 @@ def test_an_account_that_nobody_removed_is_not_purged(world: World) -> None:
     world.deliver("accounts.on_purge", {"account": str(account)})
     assert left_of(account) == before
     assert files_of(account) == 1
+
+
+def test_an_address_that_is_no_users_any_more_is_free_as_well(world: World) -> None:
+    partner = a_partner(world, a_distributor(world, an_email()), an_email())
+    account, own, of_user = an_account(world, partner, email="rosy@example.com"), an_email(), an_email()
+    deliver_mail(world)
+    changed = world.call("settings.change_account_settings", administrator(account), body={"email": own})
+    assert changed.status == 200
+    link = next(link_in(mail) for mail in deliver_mail(world) if mail.to == own)
+    assert world.call("identity.confirm_email", body={"token": link}).status == 204
+    a_user_of(world, account, email=of_user)
+    remove(world, account)
+    confirm_purge(world, account)
+    addresses = ["rosy@example.com", own, of_user]
+    assert all(find_email_owner(address) for address in addresses)
+    purge(world)
+    assert [find_email_owner(address) for address in addresses] == [None] * 3

@@ -130,15 +130,15 @@ def test_all_that_a_token_depends_on_is_read_in_one_consistent_batch(
 ) -> None:
     partner = a_partner(world, distributor)
     caller = bearer(world, token)
-    entered = world.call("partners.access_partner", caller, path={"partner_id": partner.partner}).json
+    entered = world.call("identity.access_partner", caller, path={"partner_id": partner.partner}).json
     with table_calls(monkeypatch) as calls:
         assert bearer(world, entered["access_token"]).portal == partner
     assert [name for name, _ in calls] == ["GetItem", "BatchGetItem"]
     assert calls[0][1]["ConsistentRead"] is True
     [batch] = calls[1][1]["RequestItems"].values()
     assert batch["ConsistentRead"] is True
-    # Its session and the one it was entered from, the user, the distributor, the partner.
-    assert len(batch["Keys"]) == 5
+    # Its session and the one it was entered from, the user, its portal's security, the distributor, the partner.
+    assert len(batch["Keys"]) == 6
 
 
 class TestEntered:
@@ -151,7 +151,7 @@ class TestEntered:
     @pytest.fixture
     def entered(self, world: World, token: str, partner: Node) -> str:
         answer = world.call(
-            "partners.access_partner", bearer(world, token), path={"partner_id": partner.partner}
+            "identity.access_partner", bearer(world, token), path={"partner_id": partner.partner}
         )
         access_token: str = answer.json["access_token"]
         return access_token
@@ -176,12 +176,12 @@ class TestEntered:
         operator = bearer(world, sign_in(world, "olga@vendor.example.com")["access_token"])
         assert operator.permissions == HELD_ON[Tier.VENDOR]
         path = {"distributor_id": distributor.distributor}
-        tokens = world.call("operators.access_distributor", operator, path=path).json
+        tokens = world.call("identity.access_distributor", operator, path=path).json
         inside = bearer(world, tokens["access_token"])
         assert inside.permissions == HELD_ON[Tier.DISTRIBUTOR]
         assert (inside.home, inside.portal) == (VENDOR, distributor)
         partner = a_partner(world, distributor, "deep@example.com")
-        deeper = world.call("partners.access_partner", inside, path={"partner_id": partner.partner}).json
+        deeper = world.call("identity.access_partner", inside, path={"partner_id": partner.partner}).json
         assert bearer(world, deeper["access_token"]).portal == partner
         world.call("identity.sign_out", operator)
         assert bearer(world, deeper["access_token"]).refused == "session_ended"

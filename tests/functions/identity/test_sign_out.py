@@ -22,7 +22,7 @@ def test_signing_out_ends_the_portals_that_were_entered(world: World) -> None:
     confirm(world, "office@north.example.com")
     tokens = sign_in(world, "office@north.example.com")
     caller = bearer(world, tokens["access_token"])
-    entered = world.call("partners.access_partner", caller, path={"partner_id": partner.partner}).json
+    entered = world.call("identity.access_partner", caller, path={"partner_id": partner.partner}).json
     assert bearer(world, entered["access_token"]).portal == partner
     world.call("identity.sign_out", caller)
     assert bearer(world, entered["access_token"]).refused == "session_ended"
@@ -34,7 +34,7 @@ def test_leaving_an_entered_portal_leaves_ones_own_session(world: World) -> None
     confirm(world, "office@north.example.com")
     tokens = sign_in(world, "office@north.example.com")
     caller = bearer(world, tokens["access_token"])
-    entered = world.call("partners.access_partner", caller, path={"partner_id": partner.partner}).json
+    entered = world.call("identity.access_partner", caller, path={"partner_id": partner.partner}).json
     assert world.call("identity.sign_out", bearer(world, entered["access_token"])).status == 204
     assert bearer(world, entered["access_token"]).refused == "session_ended"
     assert bearer(world, tokens["access_token"]).kind == "user"

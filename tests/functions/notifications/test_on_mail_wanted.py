@@ -4,12 +4,17 @@ from typing import Any
 import boto3
 import pytest
 
+from portal import keys
 from portal.adapters import files
+from portal.identity import tokens
+from portal.identity.records import User
 from portal.notifications.delivery import LARGEST_ATTACHMENTS
-from portal.notifications.messages import mail
+from portal.notifications.messages import LinkWanted, mail
 from portal.permissions import Permission
+from portal.table import query
 from portal.tree import Node
-from tests.builders import a_distributor, confirm, deliver_mail, sent_mails
+from tests.builders import a_distributor, confirm, deliver_mail, link_in, sent_mails
+from tests.support.backend import all_images
 from tests.support.faults import Call, Fault
 from tests.support.harness import EVERY_CRASH, Harness
 from tests.trees import a_user, store
@@ -126,12 +131,12 @@ class TestAttachments:
 
     ATTACH = (
         {"key": "reports/a.csv", "name": "a.csv", "link": "/reports/rep_1"},
-        {"key": "b", "name": "b.pdf"},
+        {"key": "bills/b.pdf", "name": "b.pdf"},
     )
 
     def test_files_are_attached_up_to_the_limit(self, world: World) -> None:
         files.put("reports/a.csv", b"a,b\r\n", "text/csv")
-        files.put("b", b"x" * (LARGEST_ATTACHMENTS - 5), "application/pdf")
+        files.put("bills/b.pdf", b"x" * (LARGEST_ATTACHMENTS - 5), "application/pdf")
         deliver(world, report("a@example.com", attach=self.ATTACH))
         [sent] = sent_mails()
         assert {name: len(data) for name, data in sent.files.items()} == {
@@ -141,7 +146,7 @@ class TestAttachments:
 
     def test_beyond_it_the_mail_links_to_them(self, world: World) -> None:
         files.put("reports/a.csv", b"a,b\r\n", "text/csv")
-        files.put("b", b"x" * (LARGEST_ATTACHMENTS - 4), "application/pdf")
+        files.put("bills/b.pdf", b"x" * (LARGEST_ATTACHMENTS - 4), "application/pdf")
         deliver(world, report("a@example.com", attach=self.ATTACH))
         [sent] = sent_mails()
         assert sent.files == {}
@@ -168,10 +173,40 @@ class TestInvitations:
         assert deliver(world, message | {"dedupe": "again"}) == []
 
     def test_who_is_gone_gets_none(self, world: World) -> None:
-        message = mail(
-            NODE, to=["a@example.com"], template="invitation", parameters={"name": "A"}, link_for="usr_x"
-        )
-        assert deliver(world, message.body) == []
+        assert deliver(world, invitation(NODE, "usr_x", "a@example.com")) == []
+
+    def test_a_link_goes_nowhere_but_to_the_address_that_it_proves(self, world: World) -> None:
+        user = invited_user(world)
+        home, user_id = user.node, user.user_id
+        user.update(actions=[User.email.set("right@example.com")])
+        for wanted in (
+            invitation(home, user_id, "office@north.example.com"),
+            invitation(home, user_id, "right@example.com") | {"to": ["wrong@example.com"]},
+            invitation(home, user_id, "right@example.com", purpose="password"),
+            invitation(home, user_id, "right@example.com", purpose="email"),
+            invitation(NODE, user_id, "right@example.com"),
+        ):
+            assert deliver(world, wanted) == []
+        assert deliver(world, invitation(home, user_id, "Right@example.com")) == ["Right@example.com"]
+
+    def test_its_secret_is_only_in_the_mail(self, world: World) -> None:
+        user = invited_user(world)
+        deliver(world, invitation(user.node, user.user_id, user.email))
+        secret = link_in(sent_mails()[-1])
+        stored = str(all_images("eu-central-1"))
+        assert tokens.hashed(secret) in stored
+        assert secret not in stored
+
+
+def invited_user(world: World) -> User:
+    [user] = query(User, keys.node(a_distributor(world)), keys.user())
+    return user
+
+
+def invitation(home: Node, user_id: str, email: str, purpose: str = "invitation") -> dict[str, Any]:
+    """The body of a message that wants an invitation mailed."""
+    link = LinkWanted.model_validate({"user_id": user_id, "purpose": purpose, "email": email})
+    return mail(home, to=[email], template="invitation", parameters={"name": "A"}, link=link).body
 
 
 class TestFailures:

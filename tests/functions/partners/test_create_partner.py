@@ -35,6 +35,7 @@ def test_a_new_partner_is_there_with_all_that_was_given(world: World) -> None:
     assert answer.status == 201
     assert answer.json == DISCOUNT_STORE | given | {
         "id": answer.json["id"],
+        "pending_email": None,
         "account_count": 0,
         "created_at": "2023-01-10T12:00:00Z",
     }

@@ -1,14 +1,16 @@
 import pytest
 
 from partners import remove_partner
+from portal import keys
 from portal.change import Change
 from portal.identity.actions import RELEASED_AT_ONCE, invite
-from portal.identity.records import User, find_email_owner, list_users
+from portal.identity.records import Security, User, find_email_owner, find_security, list_users
 from portal.partners import rules
 from portal.scope import EVERYTHING
 from portal.table import Update, Write, stage, write
 from portal.tree import Node
 from tests.builders import PASSWORD, a_distributor, a_partner, an_account, an_email, confirm, sign_in
+from tests.trees import store
 from tests.world import Answer, World, administrator
 
 
@@ -44,6 +46,16 @@ def invited(world: World, partner: Node, number: int) -> list[str]:
     return addresses
 
 
+def test_what_it_asked_of_its_users_goes_with_a_partner(world: World, distributor: Node) -> None:
+    partner = a_partner(world, distributor)
+    policy = {"password_expires_after_days": 90, "expiry_look_at": world.now}
+    store(Security(keys.node(partner), keys.SECURITY, **policy))
+    path = {"partner_id": partner.partner}
+    assert world.call("partners.remove_partner", administrator(distributor), path=path).status == 204
+    assert find_security(partner) is None
+    assert world.run("identity.run_password_expiry")["messages"] == 0
+
+
 def test_any_number_of_users_goes_with_a_partner(world: World, distributor: Node) -> None:
     partner = a_partner(world, distributor)
     addresses = invited(world, partner, 50)
@@ -61,10 +73,10 @@ def test_the_first_administrator_stays_when_an_account_is_added_meanwhile(
     release = remove_partner.release_users
     begun = iter(("first", "second"))
 
-    def release_and_be_overtaken(users: list[User]) -> list[Write]:
+    def release_and_be_overtaken(partner: Node, users: list[User], **also: str) -> list[Write]:
         if next(begun, "") == "second":
             an_account(world, partner)
-        return release(users)
+        return release(partner, users, **also)
 
     monkeypatch.setattr(remove_partner, "release_users", release_and_be_overtaken)
     assert remove(world, distributor, partner.partner).code == "partner_has_accounts"

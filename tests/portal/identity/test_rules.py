@@ -24,7 +24,19 @@ def a_user(**values: Any) -> Any:
         "role": "administrator",
         "permissions": [],
     }
-    return SimpleNamespace(**usual | {"state": "active", "limited": False, "link_hash": None} | values)
+    usual |= {"state": "active", "limited": False, "link_hash": None, "node": DISTRIBUTOR, "session_epoch": 0}
+    usual |= {"sign_in_type": "email", "reset_hash": None, "pending_email": None}
+    usual["two_factor"] = False
+    return SimpleNamespace(**usual | values)
+
+
+ADDRESS = "198.51.100.7"
+A_CLIENT: Any = SimpleNamespace(client_id="cid_1")
+
+
+def a_security(**values: Any) -> Any:
+    usual = {"two_factor_required": False, "ip_restricted": False, "ip_entries": []}
+    return SimpleNamespace(**usual | values)
 
 
 FIRST = tokens.tagged("first", "key")
@@ -34,7 +46,7 @@ def a_session(**values: Any) -> Any:
     usual = {"refresh_hash": tokens.hashed(FIRST), "previous_hash": None, "successor_salt": None}
     return SimpleNamespace(
         **usual
-        | {"tag_key": "key"}
+        | {"tag_key": "key", "client_id": None, "epoch": 0, "second_factor": False}
         | {"rotated_at": None, "revoked_at": None, "ends_at": NOW + timedelta(days=1)}
         | values
     )
@@ -80,38 +92,193 @@ class TestSigningIn:
     def test_the_description_names_outcome_browser_and_address(self) -> None:
         described = rules.sign_in_description(completed=True, user_agent="Chrome", address="198.51.100.7")
         assert described == "Native Sign in (OK) Chrome from ip 198.51.100.7."
+        described = rules.sign_in_description(
+            completed=False, user_agent="", address="::1", method="google", second_factor="recovery code"
+        )
+        assert described == "Google Sign in with recovery code (Failed) Unknown client from ip ::1."
 
     @pytest.mark.parametrize("state", ["invited", "disabled"])
     def test_only_active_users_have_a_password_to_compare_with(self, state: str) -> None:
-        assert rules.password_hash_of(a_user(state=state, password_hash="hash")) is None
-        assert rules.password_hash_of(a_user(password_hash="hash")) == "hash"
-        assert rules.password_hash_of(None) is None
+        chosen: Any = SimpleNamespace(password_hash="hash")
+        assert rules.password_hash_of(a_user(), chosen) == "hash"
+        for user, credentials in (
+            (a_user(state=state), chosen),
+            (a_user(sign_in_type="google"), chosen),
+            (a_user(), None),
+            (None, chosen),
+        ):
+            assert rules.password_hash_of(user, credentials) is None
+
+
+class TestSteps:
+    """What is asked after the first factor."""
+
+    OLD: Any = SimpleNamespace(password_set_at=NOW - timedelta(days=30))
+
+    def step(self, user: Any, security: Any, *, method: str = "password", second_factor: bool = False) -> str:
+        return rules.next_step(user, self.OLD, security, method=method, second_factor=second_factor, now=NOW)
+
+    def test_each_is_asked_in_its_turn(self) -> None:
+        strict = a_security(password_expires_after_days=30, two_factor_required=True)
+        assert self.step(a_user(two_factor=True), strict) == "totp"
+        assert self.step(a_user(two_factor=True), strict, second_factor=True) == "password_expired"
+        assert self.step(a_user(), strict) == "password_expired"
+        assert self.step(a_user(), strict, method="google") == "enrol_totp"
+        assert self.step(a_user(two_factor=True), strict, method="google", second_factor=True) == ""
+
+    def test_nothing_is_asked_where_nothing_is_demanded(self) -> None:
+        for security in (None, a_security(password_expires_after_days=None)):
+            assert self.step(a_user(), security) == ""
+            assert self.step(a_user(two_factor=True), security) == "totp"
+
+    @pytest.mark.parametrize(("days", "expired"), [(29, True), (30, True), (31, False), (None, False)])
+    def test_a_password_expires_to_the_millisecond(self, days: int | None, expired: bool) -> None:
+        security = a_security(password_expires_after_days=days)
+        assert rules.password_expired(self.OLD, security, NOW) is expired
+        if days == 30:
+            assert not rules.password_expired(self.OLD, security, NOW - timedelta(milliseconds=1))
+
+    def test_what_was_never_set_does_not_expire(self) -> None:
+        security = a_security(password_expires_after_days=1)
+        assert not rules.password_expired(None, security, NOW)
+        assert not rules.password_expired(SimpleNamespace(password_set_at=None), security, NOW)  # type: ignore[arg-type]
+
+    def test_a_challenge_goes_on_only_while_everything_is_as_it_was(self) -> None:
+        usual: dict[str, Any] = {"ends_at": NOW, "wrong_answers": 4, "epoch": 0, "method": "password"}
+        before = NOW - timedelta(milliseconds=1)
+        assert rules.may_go_on(SimpleNamespace(**usual), a_user(), before)  # type: ignore[arg-type]
+        for challenge, user, now in (
+            (usual, a_user(), NOW),
+            (usual | {"wrong_answers": 5}, a_user(), before),
+            (usual | {"epoch": 1}, a_user(), before),
+            (usual, a_user(session_epoch=1), before),
+            (usual, a_user(state="disabled"), before),
+            (usual, a_user(state="invited"), before),
+            (usual, a_user(sign_in_type="google"), before),
+            (usual | {"method": "microsoft"}, a_user(sign_in_type="google"), before),
+        ):
+            assert not rules.may_go_on(SimpleNamespace(**challenge), user, now)  # type: ignore[arg-type]
+
+
+class TestPolicy:
+    """What a portal asks of all of its users."""
+
+    def set(self, security: Any, days: int | None, required: bool, *, has: bool = True) -> Change:
+        return rules.set_policy(
+            security,
+            password_expires_after_days=days,
+            two_factor_required=required,
+            has_second_factor=has,
+            now=NOW,
+        )
+
+    def test_only_what_is_different_changes(self) -> None:
+        known = a_security(password_expires_after_days=30, two_factor_required=True)
+        assert self.set(known, 30, True) == Change()
+        assert self.set(None, None, False) == Change()
+        assert self.set(None, None, True) == Change(two_factor_required=True)
+        assert self.set(known, 60, True) == Change(password_expires_after_days=60, expiry_look_at=NOW)
+        assert self.set(known, None, True) == Change(password_expires_after_days=None, expiry_look_at=None)
+
+    def test_requiring_a_second_factor_takes_one(self) -> None:
+        for security in (None, a_security(password_expires_after_days=None)):
+            with pytest.raises(rules.SecondFactorMissing):
+                self.set(security, None, True, has=False)
+            assert self.set(security, None, False, has=False) == Change()
+        known = a_security(password_expires_after_days=None, two_factor_required=True)
+        assert self.set(known, None, False, has=False) == Change(two_factor_required=False)
+        assert self.set(known, None, True, has=False) == Change()
+
+    def test_the_audit_trail_tells_what_changed(self) -> None:
+        change = Change(password_expires_after_days=7, two_factor_required=True)
+        assert rules.policy_description(change) == (
+            "Changed the security policy: passwords expire after 7 days, two-factor authentication is required"
+        )
+        change = Change(password_expires_after_days=None, two_factor_required=False)
+        assert rules.policy_description(change) == (
+            "Changed the security policy: passwords never expire, "
+            "two-factor authentication is not required any more"
+        )
+
+
+def a_link(purpose: str = "invitation", **values: Any) -> Any:
+    usual = {"link_hash": "h", "purpose": purpose, "email": "a@example.com", "ends_at": NOW}
+    return SimpleNamespace(**usual | values)
+
+
+INVITED = {"state": "invited", "link_hash": "h"}
+FORGETFUL = {"reset_hash": "h"}
+MOVING = {"link_hash": "h", "pending_email": " A@example.com", "email": "before@example.com"}
 
 
 class TestLinks:
-    """Confirming an e-mail address."""
-
-    LINK: Any = SimpleNamespace(link_hash="h", ends_at=NOW)
-
-    def test_the_latest_link_of_an_invited_user_is_good_before_its_end(self) -> None:
-        user = a_user(state="invited", link_hash="h")
-        assert rules.is_good(self.LINK, user, NOW - timedelta(milliseconds=1))
-        assert not rules.is_good(self.LINK, user, NOW)
+    """One-time links, by what they are for."""
 
     @pytest.mark.parametrize(
-        "user",
-        [None, a_user(link_hash="h"), a_user(state="invited"), a_user(state="invited", link_hash="later")],
+        ("purpose", "values"), [("invitation", INVITED), ("password", FORGETFUL), ("email", MOVING)]
     )
-    def test_any_other_link_is_not(self, user: Any) -> None:
-        assert not rules.is_good(self.LINK, user, NOW - timedelta(hours=1))
-        with pytest.raises(rules.InvalidLink):
-            rules.confirm(user, self.LINK, "hash", NOW - timedelta(hours=1))
+    def test_the_latest_of_its_kind_is_good_before_its_end(
+        self, purpose: str, values: dict[str, Any]
+    ) -> None:
+        user, link = a_user(**values), a_link(purpose)
+        assert rules.is_good(link, user, NOW - timedelta(milliseconds=1))
+        assert not rules.is_good(link, user, NOW)
+        assert not rules.is_good(link, None, NOW - timedelta(hours=1))
+        assert not rules.is_good(None, user, NOW - timedelta(hours=1))
+        for other in {"invitation", "password", "email", "else"} - {purpose}:
+            assert not rules.is_good(a_link(other), user, NOW - timedelta(hours=1))
+
+    @pytest.mark.parametrize(
+        ("purpose", "values"),
+        [
+            ("invitation", INVITED | {"state": "active"}),
+            ("invitation", INVITED | {"state": "disabled"}),
+            ("invitation", INVITED | {"link_hash": None}),
+            ("invitation", INVITED | {"link_hash": "later"}),
+            ("invitation", INVITED | {"email": "b@example.com"}),
+            ("password", FORGETFUL | {"state": "invited"}),
+            ("password", FORGETFUL | {"state": "disabled"}),
+            ("password", FORGETFUL | {"sign_in_type": "google"}),
+            ("password", FORGETFUL | {"reset_hash": "later"}),
+            ("password", FORGETFUL | {"email": "b@example.com"}),
+            ("email", MOVING | {"state": "disabled"}),
+            ("email", MOVING | {"pending_email": None}),
+            ("email", MOVING | {"pending_email": "b@example.com"}),
+            ("email", MOVING | {"link_hash": "later"}),
+        ],
+    )
+    def test_any_other_is_not(self, purpose: str, values: dict[str, Any]) -> None:
+        assert not rules.is_good(a_link(purpose), a_user(**values), NOW - timedelta(hours=1))
+
+    def test_a_new_link_voids_the_earlier_ones_of_its_kind(self) -> None:
+        assert rules.linked("invitation", "new") == rules.linked("email", "new") == Change(link_hash="new")
+        assert rules.linked("password", "new") == Change(reset_hash="new")
 
     def test_confirming_makes_the_user_active_and_the_link_void(self) -> None:
-        change = rules.confirm(
-            a_user(state="invited", link_hash="h"), self.LINK, "hash", NOW - timedelta(hours=1)
-        )
-        assert change == Change(state="active", password_hash="hash", link_hash=None)
+        assert rules.confirm() == Change(state="active", link_hash=None)
+
+
+class TestPasswords:
+    """What ends with a password."""
+
+    def test_a_new_one_begins_a_new_epoch_and_voids_what_was_mailed(self) -> None:
+        changed = rules.password_changed(a_user(session_epoch=4))
+        assert changed == Change(session_epoch=5, reset_hash=None, link_hash=None, pending_email=None)
+        assert rules.carried_over(changed) == Change(epoch=5)
+
+    def test_a_sign_in_is_open_until_it_ends_by_itself_or_with_the_password(self) -> None:
+        user = a_user(session_epoch=2)
+        own = {"user_id": "usr_1", "entered_through": [], "epoch": 2}
+        assert rules.is_open(a_session(**own), user, NOW)
+        for values in (
+            {"epoch": 1},
+            {"user_id": "usr_2"},
+            {"revoked_at": NOW},
+            {"ends_at": NOW},
+            {"entered_through": ["ses_2"]},
+            {"client_id": "cid_1"},
+        ):
+            assert not rules.is_open(a_session(**own | values), user, NOW)
 
 
 class TestRotation:
@@ -153,7 +320,7 @@ class TestStanding:
 
     def test_it_holds_while_everything_it_depends_on_does(self) -> None:
         bearer = rules.Bearer(a_user(), [a_session(), a_session()], ["active", "trial"])
-        assert rules.refusal(bearer, NOW) == ""
+        assert rules.refusal(bearer, ADDRESS, NOW) == ""
 
     @pytest.mark.parametrize(
         ("bearer", "reason"),
@@ -171,7 +338,41 @@ class TestStanding:
         ],
     )
     def test_it_ends_with_any_of_them(self, bearer: rules.Bearer, reason: str) -> None:
-        assert rules.refusal(bearer, NOW) == reason
+        assert rules.refusal(bearer, ADDRESS, NOW) == reason
+
+    def test_a_session_of_an_earlier_epoch_is_over_and_the_one_of_signing_in_counts(self) -> None:
+        entered = [a_session(epoch=0), a_session(epoch=1)]
+        assert rules.refusal(rules.Bearer(a_user(session_epoch=1), entered, []), ADDRESS, NOW) == ""
+        assert (
+            rules.refusal(rules.Bearer(a_user(session_epoch=2), entered, []), ADDRESS, NOW) == "session_ended"
+        )
+
+    def test_an_api_keys_session_ends_with_the_key_and_not_with_the_password(self) -> None:
+        user, by_key = a_user(session_epoch=3), [a_session(), a_session(client_id="cid_1")]
+        assert rules.refusal(rules.Bearer(user, by_key, [], api_client=A_CLIENT), ADDRESS, NOW) == ""
+        assert rules.refusal(rules.Bearer(user, by_key, []), ADDRESS, NOW) == "api_key_deleted"
+        disabled = rules.Bearer(a_user(state="disabled"), by_key, [], api_client=A_CLIENT)
+        assert rules.refusal(disabled, ADDRESS, NOW) == "user_disabled"
+
+    def test_a_required_second_factor_is_asked_of_people_and_not_of_api_keys(self) -> None:
+        demanding = a_security(two_factor_required=True)
+        for session, reason in (
+            (a_session(), "second_factor_required"),
+            (a_session(second_factor=True), ""),
+            (a_session(client_id="cid_1"), ""),
+        ):
+            bearer = rules.Bearer(a_user(two_factor=True), [session], [], demanding, A_CLIENT)
+            assert rules.refusal(bearer, ADDRESS, NOW) == reason
+
+    @pytest.mark.parametrize("session", [a_session(), a_session(client_id="cid_1")], ids=["person", "key"])
+    def test_an_address_that_the_users_portal_does_not_list_is_refused(self, session: Any) -> None:
+        listed = a_security(
+            ip_restricted=True, ip_entries=[{"addresses": [ADDRESS]}], two_factor_required=True
+        )
+        bearer = rules.Bearer(a_user(), [session], [], listed, A_CLIENT)
+        assert rules.refusal(bearer, "203.0.113.1", NOW) == "access_denied"
+        assert rules.refusal(bearer, "", NOW) == "access_denied"
+        assert rules.refusal(bearer, ADDRESS, NOW) != "access_denied"
 
 
 class TestPermissions:
@@ -227,12 +428,12 @@ class TestPermissions:
         user, direct = a_user(limited=True), DISTRIBUTOR.child(DIRECT).child("acc_2")
         out = Caller(kind="anonymous", refused="access_withdrawn")
         for portal, listed in ((PARTNER, "prt_1"), (ACCOUNT, "prt_1"), (direct, "acc_2")):
-            assert rules.caller(user, DISTRIBUTOR, portal, "ses_1", {listed}).portal == portal
-            assert rules.caller(user, DISTRIBUTOR, portal, "ses_1", {"prt_other", DIRECT}) == out
-        assert rules.caller(user, DISTRIBUTOR, DISTRIBUTOR, "ses_1").limited
+            assert rules.caller(user, portal, "ses_1", accessible={listed}).portal == portal
+            assert rules.caller(user, portal, "ses_1", accessible={"prt_other", DIRECT}) == out
+        assert rules.caller(user, DISTRIBUTOR, "ses_1").limited
 
     def test_the_caller_names_user_home_and_portal(self) -> None:
-        caller = rules.caller(a_user(), DISTRIBUTOR, PARTNER, "ses_1")
+        caller = rules.caller(a_user(), PARTNER, "ses_1", "cid_1")
         assert caller == Caller(
             kind="user",
             user_id="usr_1",
@@ -241,6 +442,7 @@ class TestPermissions:
             home=DISTRIBUTOR,
             portal=PARTNER,
             session_id="ses_1",
+            client_id="cid_1",
             permissions=HELD_ON[Tier.PARTNER],
         )
         assert Caller.from_context(caller.to_context()) == caller

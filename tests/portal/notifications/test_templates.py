@@ -30,3 +30,18 @@ def test_an_address_elsewhere_is_left_alone() -> None:
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
 def test_every_template_says_what_it_takes(name: str) -> None:
     assert TEMPLATES[name].__doc__
+
+
+@pytest.mark.parametrize(("kind", "name"), [("google", "Google"), ("microsoft", "Microsoft")])
+def test_who_signs_in_with_a_provider_is_asked_for_no_password(kind: str, name: str) -> None:
+    given = {"name": "Eve", "sign_in_type": kind, "link": "https://portal.example.com/confirm-email#token=x"}
+    invited = as_text(TEMPLATES["invitation"](given), {})
+    assert f"sign in with {name}" in invited
+    assert "password" not in invited
+    assert "choose a password" in as_text(TEMPLATES["invitation"](given | {"sign_in_type": "email"}), {})
+    assert f"sign in with {name}" in as_text(TEMPLATES["no_password"](given), {})
+
+
+def test_a_changed_password_is_told_without_an_address_too() -> None:
+    given = {"name": "Eve", "at": "2023-01-10 12:00 UTC", "browser": "Chrome", "address": ""}
+    assert "with Chrome from an unknown address" in as_text(TEMPLATES["password_changed"](given), {})

@@ -45,9 +45,8 @@ def ended(account: "Account", change: Change) -> list[Write]:
 
 
 def creation_entries(portal: Node, account: "Account") -> list[Entry]:
-    created = Entry(
-        Activity.ACCOUNT_CREATED, portal, f"Created account {account.email}", account=account.email
-    )
+    said = f"Created account {account.email}"
+    created = Entry(Activity.ACCOUNT_CREATED, portal, said, account.email, account.node)
     if account.state != "subscribed":
         return [created]
     return [created, subscribed_entry(portal, account, account.plan)]
@@ -55,7 +54,8 @@ def creation_entries(portal: Node, account: "Account") -> list[Entry]:
 
 def removal_entries(portal: Node, account: "Account", change: Change) -> list[Entry]:
     """The audit entry of a removal; before it, that of a subscription which no job had noticed yet."""
-    removed = Entry(Activity.ACCOUNT_REMOVED, portal, f"Removed {account.email}", account=account.email)
+    said = f"Removed {account.email}"
+    removed = Entry(Activity.ACCOUNT_REMOVED, portal, said, account.email, account.node)
     if "subscribed_on" not in change:
         return [removed]
     return [subscribed_entry(portal, account, change["plan"]), removed]
@@ -66,8 +66,13 @@ def change_entries(portal: Node, account: "Account", change: Change) -> list[Ent
     entries = []
     if "name" in change:
         renamed = f"Changed the name of {account.email} from {account.name} to {change['name']}"
-        entries.append(Entry(Activity.CHANGED_ACCOUNT_NAME, portal, renamed, account=account.email))
+        entries.append(Entry(Activity.CHANGED_ACCOUNT_NAME, portal, renamed, account.email, account.node))
     if "data_center" in change:
         moved = f"Changed the data center of {account.email} to {change['data_center']}"
-        entries.append(Entry(Activity.SETTINGS_CHANGED, portal, moved, account=account.email))
+        entries.append(Entry(Activity.SETTINGS_CHANGED, portal, moved, account.email, account.node))
+    if "pending_email" in change:
+        asked = change["pending_email"]
+        said = f"once it is confirmed, to {asked}" if asked else "to no other one"
+        moved = f"Changed the e-mail address of {account.email} {said}"
+        entries.append(Entry(Activity.SETTINGS_CHANGED, portal, moved, account.email, account.node))
     return entries

@@ -17,10 +17,11 @@ from portal.billing.snapshot import close_usage
 from portal.change import Change
 from portal.dashboard.actions import roll_up
 from portal.engine.commands import purge_account
-from portal.identity.records import find_email_owner, list_users
+from portal.identity.actions import forget, release_users
+from portal.identity.records import list_users
 from portal.partners.records import get_partner_at
-from portal.reports.records import folder_of
 from portal.scope import EVERYTHING
+from portal.streamed_files.records import folder_of
 from portal.table import Add, Delete, Item, Update, Write, erase, list_sort_keys, settled
 from portal.tree import Node
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 _ERASED_AT_A_TIME = 500
 _KEPT_UNTIL_BILLED = {keys.NODE, keys.USAGE, keys.RENEWAL, keys.ROLLED_UP}
-_KEPT = {"AUDIT"}
+_KEPT = {"AUDIT", "API_KEY"}
+"""API keys are deleted with their users' sign-ins (`identity.forgetting`), which lie elsewhere and are found by them."""
 
 
 def advance(work: "Work", node: Node) -> bool:
@@ -63,7 +65,7 @@ def _erase(work: "Work", node: Node) -> bool:
     if account is None or account.state != "removal_pending":
         return True
     # It is marked as it was read before its items went: whatever was added meanwhile brings us back here.
-    _release_addresses(work, node)
+    _release_addresses(work, node, account.email)
     # What its last bill counts is read from entities that go now.
     close_usage(node, account.ended_on or work.now.date(), work.now)
     if not _erase_items(work, node):
@@ -78,12 +80,12 @@ def _erase(work: "Work", node: Node) -> bool:
     return True
 
 
-def _release_addresses(work: "Work", node: Node) -> None:
-    """Free the e-mail addresses of the account's users, each in one transaction with the end of the user."""
+def _release_addresses(work: "Work", node: Node, email: str) -> None:
+    """Free the account's own e-mail address and those of its users, each in one transaction with the end of the user."""
     for user in list_users(EVERYTHING, node):
-        owner = find_email_owner(user.email)
-        if owner is not None and owner.path == str(node):
-            work.commit(Delete(owner), Delete(user))
+        work.commit(*release_users(node, [user]), send=forget(node, [user]))
+    if own := release_users(node, [], tenant_email=email):
+        work.commit(*own)
 
 
 def _erase_items(work: "Work", node: Node) -> bool:

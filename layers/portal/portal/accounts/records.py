@@ -19,10 +19,11 @@ from portal.table import (
     query,
     query_index,
 )
+from portal.tenants.records import Tenant
 from portal.tree import DIRECT, Node, Tier
 
 
-class Account(Item, discriminator="account"):
+class Account(Tenant, discriminator="account"):
     """A customer backup account.
 
     `state` is `trial`, `expired`, `subscribed`, `removal_pending` or `removed`; what lists show as account
@@ -30,8 +31,6 @@ class Account(Item, discriminator="account"):
     """
 
     account_id = UnicodeAttribute()
-    name = UnicodeAttribute()
-    email = UnicodeAttribute()
     data_center = UnicodeAttribute(null=True)
     archive_location = UnicodeAttribute(null=True)
     state = UnicodeAttribute()

@@ -38,6 +38,7 @@ class AccountRow(BaseModel):
 class Account(AccountRow):
     """One account."""
 
+    pending_email: str | None = Field(description="The address it is to have once that is confirmed there.")
     data_center: str | None
     archive_location: str | None
     task_count: int
@@ -57,6 +58,7 @@ def account(record: "AccountRecord", now: datetime, standing: "Standing | None" 
     return Account.model_validate(
         _row(Listed(record, account_status(record, now), standing))
         | {
+            "pending_email": record.pending_email,
             "data_center": record.data_center,
             "archive_location": record.archive_location,
             "task_count": record.task_count,

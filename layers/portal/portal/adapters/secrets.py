@@ -19,6 +19,11 @@ def engine_token() -> bytes:
     return _secret(settings.engine_secret_arn)
 
 
+def provider_secret(provider: str) -> str:
+    """With what the portal shows an identity provider that it is the portal."""
+    return _secret(settings.providers[provider].secret_arn).decode()
+
+
 @cache
 def _secret(arn: str) -> bytes:
     text: str = aws.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]

@@ -17,15 +17,14 @@ from portal.table import (
     find,
     query_index,
 )
+from portal.tenants.records import Tenant
 from portal.tree import VENDOR, Node, Tier
 
 
-class Distributor(Item, discriminator="distributor"):
+class Distributor(Tenant, discriminator="distributor"):
     """A distributor (or a direct partner: one with accounts but no partners)."""
 
     distributor_id = UnicodeAttribute()
-    name = UnicodeAttribute()
-    email = UnicodeAttribute()
     country = UnicodeAttribute()
     business = UnicodeAttribute()
     """`distributor` or `direct_partner`."""

@@ -7,19 +7,26 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from portal.change import Change
-from portal.errors import Invalid, NotSignedIn
-from portal.identity import tokens
+from portal.errors import Conflict, Invalid, NotSignedIn
+from portal.identity import ip_restrictions, tokens
 from portal.permissions import HELD_ON, Permission
 from portal.scope import Caller, Scope
 from portal.tree import Node, Tier
 
 if TYPE_CHECKING:
-    from portal.identity.records import Link, Session, User
+    from portal.identity.records import ApiClient, Challenge, Credentials, Link, Security, Session, User
 
 ACCESS_TOKEN_LASTS = timedelta(minutes=15)
+CLIENT_TOKEN_LASTS = timedelta(minutes=60)
+"""An API key's access token."""
 SESSION_LASTS = timedelta(days=30)
 """From signing in, used or not; then the password is asked for again."""
 LINK_LASTS = timedelta(hours=24)
+CHALLENGE_LASTS = timedelta(minutes=10)
+FEDERATED_LASTS = timedelta(seconds=60)
+"""For the browser to come back from a provider and go on."""
+MOST_WRONG_ANSWERS = 5
+"""To one challenge; then the first factor is asked for again."""
 REPLAY_LASTS = timedelta(seconds=30)
 """How long a client that did not get the answer to its refresh may ask again."""
 
@@ -54,42 +61,148 @@ def browser(user_agent: str) -> str:
     return other[0] if other else "Unknown client"
 
 
-def sign_in_description(*, completed: bool, user_agent: str, address: str) -> str:
-    """How the audit trail tells it: `Native Sign in (OK) Chrome from ip 198.51.100.7.`"""
-    return f"Native Sign in ({'OK' if completed else 'Failed'}) {browser(user_agent)} from ip {address}."
+METHODS = {"password": "email", "google": "google", "microsoft": "microsoft"}
+"""The sign-in type of those who may use a method as their first factor."""
+_NAMES = {"password": "Native", "google": "Google", "microsoft": "Microsoft", "api_key": "API key"}
 
 
-def confirm(user: "User | None", link: "Link | None", password_hash: str, now: datetime) -> Change:
-    """The user follows the link that was mailed and chooses a password: it may sign in from now on.
+def sign_in_description(
+    *, completed: bool, user_agent: str, address: str, method: str = "password", second_factor: str = ""
+) -> str:
+    """How the audit trail tells it: `Native Sign in (OK) Chrome from ip 198.51.100.7.`
 
-    Raises:
-        InvalidLink: the link is over, or not the latest one.
+    With a second factor (`code`, `recovery code`): `Native Sign in with code (OK) ...`.
     """
-    if not is_good(link, user, now):
-        raise InvalidLink
-    return Change(state="active", password_hash=password_hash, link_hash=None)
+    how = f"{_NAMES[method]} Sign in" + (f" with {second_factor}" if second_factor else "")
+    return f"{how} ({'OK' if completed else 'Failed'}) {browser(user_agent)} from ip {address}."
 
 
-def linked(link_hash: str) -> Change:
-    """A new link was made for an invited user: the earlier ones are void."""
-    return Change(link_hash=link_hash)
+def password_expired(credentials: "Credentials | None", security: "Security | None", now: datetime) -> bool:
+    """Whether a password is older than its portal lets passwords become."""
+    if credentials is None or credentials.password_set_at is None or security is None:
+        return False
+    days = security.password_expires_after_days
+    return days is not None and now >= credentials.password_set_at + timedelta(days=int(days))
+
+
+def next_step(
+    user: "User",
+    credentials: "Credentials | None",
+    security: "Security | None",
+    *,
+    method: str,
+    second_factor: bool,
+    now: datetime,
+) -> str:
+    """What is still asked of somebody whose first factor was right, or nothing.
+
+    Decided anew after each step from what is stored, so that no step can be skipped or come in another order.
+    """
+    if user.two_factor and not second_factor:
+        return "totp"
+    if method == "password" and password_expired(credentials, security, now):
+        return "password_expired"
+    if security is not None and security.two_factor_required and not user.two_factor:
+        return "enrol_totp"
+    return ""
+
+
+def may_go_on(challenge: "Challenge", user: "User", now: datetime) -> bool:
+    """Whether a sign-in that was begun can still be gone on with: in time, with answers left, by the same user, who has
+    the same password still.
+    """
+    return (
+        now < challenge.ends_at
+        and challenge.wrong_answers < MOST_WRONG_ANSWERS
+        and user.state == "active"
+        and user.session_epoch == challenge.epoch
+        and user.sign_in_type == METHODS[challenge.method]
+    )
+
+
+def answered_wrong(challenge: "Challenge") -> Change:
+    return Change(wrong_answers=int(challenge.wrong_answers) + 1)
+
+
+# Links
+
+
+def confirm() -> Change:
+    """An invited user has followed the link that was mailed: it may sign in from now on."""
+    return Change(state="active", link_hash=None)
+
+
+def may_be_linked(user: "User", purpose: str, email: str) -> bool:
+    """Whether a link for this purpose may go to this address, as things are by now."""
+    if purpose == "email":
+        return user.state == "active" and _same(email, user.pending_email)
+    if purpose == "password":
+        return user.state == "active" and user.sign_in_type == "email" and _same(email, user.email)
+    return purpose == "invitation" and user.state == "invited" and _same(email, user.email)
+
+
+def linked(purpose: str, link_hash: str) -> Change:
+    """A new link was made for a user: the earlier ones of its kind are void."""
+    return Change(reset_hash=link_hash) if purpose == "password" else Change(link_hash=link_hash)
 
 
 def is_good(link: "Link | None", user: "User | None", now: datetime) -> bool:
-    """Whether a link can still be used: once, within 24 hours, and only the latest of an invited user."""
-    if link is None or user is None or user.state != "invited":
+    """Whether a link can still be used: once, within 24 hours, only the latest, while its purpose is still there."""
+    if link is None or user is None or now >= link.ends_at:
         return False
-    return now < link.ends_at and link.link_hash == user.link_hash
+    latest = user.reset_hash if link.purpose == "password" else user.link_hash
+    return link.link_hash == latest and may_be_linked(user, link.purpose, link.email)
 
 
-def password_hash_of(user: "User | None") -> str | None:
+def _same(email: str, other: str | None) -> bool:
+    return other is not None and email.strip().casefold() == other.strip().casefold()
+
+
+# Passwords
+
+
+def with_password(password_hash: str, now: datetime) -> Change:
+    """Credentials after a password was chosen."""
+    return Change(password_hash=password_hash, password_set_at=now)
+
+
+def password_changed(user: "User") -> Change:
+    """The user after its password was set anew: its sessions are over, and what was mailed before is void.
+
+    Also the link to a new address: somebody who is being shut out may have asked for it.
+    """
+    return Change(
+        session_epoch=int(user.session_epoch) + 1, reset_hash=None, link_hash=None, pending_email=None
+    )
+
+
+def carried_over(changed: Change) -> Change:
+    """The one session that goes on after `password_changed`, which said what became of the user."""
+    return Change(epoch=changed["session_epoch"])
+
+
+def is_open(session: "Session", user: "User", now: datetime) -> bool:
+    """Whether it is a sign-in of this user in person that can still be used, and no portal that was entered from one."""
+    if session.user_id != user.user_id or session.client_id or session.entered_through:
+        return False
+    return session.revoked_at is None and now < session.ends_at and bool(session.epoch == user.session_epoch)
+
+
+def password_hash_of(user: "User | None", credentials: "Credentials | None") -> str | None:
     """What a password is compared with: nothing unless the user may sign in with one."""
-    return user.password_hash if user is not None and user.state == "active" else None
+    if user is None or credentials is None or user.state != "active" or user.sign_in_type != "email":
+        return None
+    return credentials.password_hash
 
 
 def rehashed(password_hash: str) -> Change:
     """The same password, hashed with today's parameters."""
     return Change(password_hash=password_hash)
+
+
+def without_app() -> Change:
+    """Credentials whose authenticator app and recovery codes are forgotten."""
+    return Change(totp_secret=None, totp_begun=None, totp_step=None, recovery_hashes=[])
 
 
 def sign_out(session: "Session", now: datetime) -> Change:
@@ -143,6 +256,10 @@ class Bearer:
     user: "User | None"
     sessions: Sequence["Session | None"]
     tenants: Sequence[str | None]
+    security: "Security | None" = None
+    """What the user's own portal asks of its users."""
+    api_client: "ApiClient | None" = None
+    """The API key that opened the session, when one did and it is still there."""
 
 
 _GONE_TENANTS = (None, "removal_pending", "removed")
@@ -153,7 +270,7 @@ def stands(tenants: Sequence[str | None]) -> bool:
     return not any(state in _GONE_TENANTS for state in tenants)
 
 
-def refusal(bearer: Bearer, now: datetime) -> str:
+def refusal(bearer: Bearer, address: str, now: datetime) -> str:
     """Why a token does not count, or nothing."""
     for session in bearer.sessions:
         if session is None or session.revoked_at is not None or session.ends_at <= now:
@@ -162,6 +279,19 @@ def refusal(bearer: Bearer, now: datetime) -> str:
         return "user_disabled"
     if not stands(bearer.tenants):
         return "portal_removed"
+    signed_in = bearer.sessions[-1]
+    by_key = signed_in is not None and bool(signed_in.client_id)
+    if by_key and bearer.api_client is None:
+        return "api_key_deleted"
+    if not by_key and signed_in is not None and signed_in.epoch != bearer.user.session_epoch:
+        return "session_ended"
+    if not ip_restrictions.allowed(bearer.security, address):
+        return "access_denied"
+    if by_key:
+        return ""
+    if bearer.security is not None and bearer.security.two_factor_required:
+        proved = signed_in is not None and signed_in.second_factor and bearer.user.two_factor
+        return "" if proved else "second_factor_required"
     return ""
 
 
@@ -206,13 +336,18 @@ def permissions_in(user: "User", home: Node, portal: Node) -> frozenset[Permissi
 
 
 def caller(
-    user: "User", home: Node, portal: Node, session_id: str, accessible: Collection[str] | None = None
+    user: "User",
+    portal: Node,
+    session_id: str,
+    client_id: str = "",
+    accessible: Collection[str] | None = None,
 ) -> Caller:
     """Who the bearer is for this portal.
 
     `accessible` is the list of accessible accounts of a limited user that entered the portal: one that is no
     longer on it was withdrawn, and the token counts for nothing.
     """
+    home = user.node
     permissions = permissions_in(user, home, portal)
     if portal != home and (not permissions or not Scope(home, accessible).covers(portal)):
         return Caller(kind="anonymous", refused="access_withdrawn")
@@ -224,6 +359,52 @@ def caller(
         home=home,
         portal=portal,
         session_id=session_id,
+        client_id=client_id,
         permissions=permissions,
         limited=user.limited,
     )
+
+
+# What a portal asks of all of its users
+
+
+class SecondFactorMissing(Conflict):
+    detail = "Turn on two-factor authentication for yourself first, and sign in with a code: you would be locked out."
+
+
+def set_policy(
+    security: "Security | None",
+    *,
+    password_expires_after_days: int | None,
+    two_factor_required: bool,
+    has_second_factor: bool,
+    now: datetime,
+) -> Change:
+    """What changes of a portal's policy; nothing when it is as it was.
+
+    Raises:
+        SecondFactorMissing: the caller requires a second factor that it does not have itself.
+    """
+    days = security.password_expires_after_days if security else None
+    required = bool(security and security.two_factor_required)
+    if two_factor_required and not required and not has_second_factor:
+        raise SecondFactorMissing
+    change = Change()
+    if two_factor_required != required:
+        change |= Change(two_factor_required=two_factor_required)
+    if password_expires_after_days != days:
+        look_at = None if password_expires_after_days is None else now
+        change |= Change(password_expires_after_days=password_expires_after_days, expiry_look_at=look_at)
+    return change
+
+
+def policy_description(change: Change) -> str:
+    """How the audit trail tells a change of the policy."""
+    said = []
+    if "password_expires_after_days" in change:
+        days = change["password_expires_after_days"]
+        said.append("passwords never expire" if days is None else f"passwords expire after {days} days")
+    if "two_factor_required" in change:
+        required = change["two_factor_required"]
+        said.append(f"two-factor authentication is {'required' if required else 'not required any more'}")
+    return f"Changed the security policy: {', '.join(said)}"

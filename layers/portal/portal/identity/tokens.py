@@ -12,6 +12,9 @@ from dataclasses import dataclass
 ACCESS = "dpa_"
 REFRESH = "dpr_"
 LINK = "dpl_"
+CHALLENGE = "dpc_"
+CLIENT_SECRET = "dps_"
+"""Of an API key."""
 ENGINE = "eng_"
 """The backup engine's token is this and the secret that the deployment made for it."""
 _LONGEST_REFRESH_TOKEN = 200
@@ -20,6 +23,11 @@ _LONGEST_REFRESH_TOKEN = 200
 def hashed(token: str) -> str:
     """What is stored of a token. It is random, so a plain hash tells nobody what it was."""
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
+
+
+def is_hashed(token: str, stored: str | None) -> bool:
+    """Whether this is the token whose hash is stored; where none is, no, after the same work."""
+    return hmac.compare_digest(hashed(token), stored or hashed("")) and stored is not None
 
 
 @dataclass(frozen=True, slots=True)

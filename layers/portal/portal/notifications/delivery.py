@@ -15,15 +15,17 @@ from typing import Any
 
 from portal import keys
 from portal.adapters import files, mail
+from portal.billing.records import find_payment_details
 from portal.change import Change
 from portal.consumer import Work
 from portal.distributors.records import get_distributor
 from portal.errors import Conflict
 from portal.identity import records as identity
-from portal.identity.actions import renew_link
-from portal.identity.rules import permissions_at_home
+from portal.identity.actions import NewLink, renew_link
+from portal.identity.email_changes import tenant_link
+from portal.identity.rules import may_be_linked, permissions_at_home
 from portal.notifications import templates
-from portal.notifications.messages import MailWanted
+from portal.notifications.messages import LinkWanted, MailWanted
 from portal.notifications.records import Mailed, find_mailed
 from portal.permissions import Permission
 from portal.scope import EVERYTHING
@@ -51,15 +53,17 @@ class Enclosed:
 def recipients(wanted: MailWanted) -> list[str]:
     """Everybody who gets the mail, once.
 
-    A bill covers every account of the distributor, so of those with `billing.notifications` only the ones who
-    see all accounts get it. Where there is none of them, it goes to the distributor's own address.
+    A bill goes where the payment details say and to those with `billing.notifications`; it covers every account of
+    the distributor, so only to the ones who see all accounts. Where there is nobody, it goes to the distributor's
+    own address.
     """
     node = Node.parse(wanted.node)
     named = list(wanted.to)
     if wanted.to_billing:
-        named += [user.email for user in identity.list_users(EVERYTHING, node) if _gets_bills(user)] or [
-            get_distributor(EVERYTHING, node.distributor).email
-        ]
+        details = find_payment_details(EVERYTHING, node)
+        to_billing = [details.form["billing_email"]] if details else []
+        to_billing += [user.email for user in identity.list_users(EVERYTHING, node) if _gets_bills(user)]
+        named += to_billing or [get_distributor(EVERYTHING, node.distributor).email]
     return list({identity.folded(address): address for address in named}.values())
 
 
@@ -74,9 +78,18 @@ def enclosed(wanted: MailWanted) -> Enclosed:
     Raises:
         NoSuchFile: a file is not written yet; the message comes again.
     """
-    if sum(files.size(each.key) for each in wanted.attach) <= LARGEST_ATTACHMENTS:
+    fits = sum(files.size(each.key) for each in wanted.attach) <= LARGEST_ATTACHMENTS
+    if fits and not _wants_links(wanted):
         return Enclosed([mail.File(each.name, files.read(each.key)) for each in wanted.attach])
     return Enclosed(links={each.name: settings.portal_url + each.link for each in wanted.attach})
+
+
+def _wants_links(wanted: MailWanted) -> bool:
+    """Whether the payment details say that bills come as links."""
+    if not wanted.to_billing or not wanted.attach:
+        return False
+    details = find_payment_details(EVERYTHING, Node.parse(wanted.node))
+    return details is not None and details.form["delivery"] == "link"
 
 
 def deliver(work: Work, wanted: MailWanted, to: str, files_of_it: Enclosed) -> None:
@@ -115,17 +128,28 @@ def _claim(work: Work, wanted: MailWanted, to: str) -> _Prepared | None:
         raise OutcomeUnknown(f"{OutcomeUnknown.detail} Its claim is {known.sk} in {known.pk}")
     writes: list[Write] = []
     parameters: dict[str, Any] = dict(wanted.parameters)
-    if wanted.link_for:
-        user = identity.find_user(node, wanted.link_for)
-        if user is None or user.state != "invited":
+    if wanted.link:
+        link = _link(node, wanted.link, to, work.now)
+        if link is None:
             return None
-        link = renew_link(user, work.now)
         parameters["link"] = link.address
         writes = link.writes
     letter = templates.TEMPLATES[wanted.template](parameters)
     claim = _new_claim(node, mail_hash, wanted.template, work.now)
     work.commit(Put(claim, taken=OutcomeUnknown), *writes)
     return _Prepared(letter, claim)
+
+
+def _link(node: Node, wanted: LinkWanted, to: str, at: datetime) -> NewLink | None:
+    """What was true when the mail was asked for may be over: no link goes to an address that it no longer belongs to."""
+    if identity.folded(wanted.email) != identity.folded(to):
+        return None
+    if wanted.purpose == "tenant_email":
+        return tenant_link(node, to, at)
+    user = identity.find_user(node, wanted.user_id)
+    if user is None or not may_be_linked(user, wanted.purpose, to):
+        return None
+    return renew_link(user, wanted.purpose, to, at)
 
 
 def _new_claim(node: Node, mail_hash: str, template: str, at: datetime) -> Mailed:

@@ -1,7 +1,7 @@
 """Mail that an operation, job or worker wants sent: a message for the queue `Mail`."""
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -21,6 +21,16 @@ class Attachment(BaseModel):
     """Path below the portal's address, e.g. `/billing/history/80035`; empty: the portal itself."""
 
 
+class LinkWanted(BaseModel):
+    """A one-time link that the mail is to carry. It is made when the mail is sent, so that no secret lies in a queue."""
+
+    user_id: str
+    purpose: Literal["invitation", "password", "email", "tenant_email"]
+    """As `portal.identity.records.Link` has it; of `tenant_email`, which is no user's, the user id is empty."""
+    email: str
+    """The address that the link proves: nobody else is mailed it, nor when it is no longer the user's (new) one."""
+
+
 class MailWanted(BaseModel):
     """The body of such a message, as the worker reads it."""
 
@@ -31,8 +41,8 @@ class MailWanted(BaseModel):
     parameters: dict[str, Any]
     attach: list[Attachment]
     dedupe: Annotated[str, Field(min_length=1)]
-    link_for: str
-    """User id: the mail carries a fresh link for this invited user, as the parameter `link`."""
+    link: LinkWanted | None = None
+    """The template gets it as the parameter `link`; without one left to make, nothing is mailed."""
 
 
 def mail(
@@ -44,7 +54,7 @@ def mail(
     parameters: Mapping[str, Any],
     attach: Iterable[Mapping[str, str]] = (),
     dedupe: str = "",
-    link_for: str = "",
+    link: LinkWanted | None = None,
 ) -> Message:
     """One mail per recipient, on behalf of the portal at `node`.
 
@@ -55,6 +65,7 @@ def mail(
         dedupe: what the mail is and for which period, e.g. `bill-reminder 80035 14`: nobody gets two with the
         same one
             from the same portal. Without it the mail stands for itself.
+        link: of a user of the portal at `node`.
     """
     wanted = MailWanted(
         node=str(node),
@@ -64,6 +75,6 @@ def mail(
         parameters=dict(parameters),
         attach=[Attachment.model_validate(each) for each in attach],
         dedupe=dedupe or ids.secret(),
-        link_for=link_for,
+        link=link,
     )
     return Message("Mail", node, wanted.model_dump(mode="json"))

@@ -28,18 +28,122 @@ class Letter:
 
 Parameters = Mapping[str, Any]
 
+_PROVIDERS = {"google": "Google", "microsoft": "Microsoft"}
+_ONCE = "The link works once and for 24 hours."
+_UNEXPECTED = "If you did not expect this mail, you can ignore it."
+
 
 def invitation(given: Parameters) -> Letter:
-    """To a new user: `name`, and `link`, which is good for 24 hours."""
+    """To a new user: `name`, `sign_in_type`, and `link`, which is good for 24 hours."""
+    provider = _PROVIDERS.get(given.get("sign_in_type", ""))
+    then = f"; you then sign in with {provider}" if provider else " and choose a password to sign in"
     return Letter(
         f"Your access to the {settings.vendor_name} portal",
         (
             f"Hello {given['name']},",
             f"you have been given access to the {settings.vendor_name} portal. "
-            "Confirm your e-mail address and choose a password to sign in.",
+            f"Confirm your e-mail address{then}.",
         ),
-        ("Confirm and choose a password", given["link"]),
+        ("Confirm" if provider else "Confirm and choose a password", given["link"]),
+        (_ONCE, _UNEXPECTED),
+    )
+
+
+def password_reset(given: Parameters) -> Letter:
+    """To a user who has forgotten the password: `name`, and `link`, which is good for 24 hours."""
+    return Letter(
+        "Set a new password",
+        (
+            f"Hello {given['name']},",
+            f"somebody asked for a new password for your access to the {settings.vendor_name} portal.",
+        ),
+        ("Choose a new password", given["link"]),
+        (_ONCE, "If it was not you, you can ignore this mail: your password stays as it is."),
+    )
+
+
+def no_password(given: Parameters) -> Letter:
+    """To a user who asked for a new password, but signs in with a provider: `name`, `sign_in_type`."""
+    provider = _PROVIDERS[given["sign_in_type"]]
+    return Letter(
+        f"You sign in with {provider}",
+        (
+            f"Hello {given['name']},",
+            f"somebody asked for a new password for your access to the {settings.vendor_name} portal. "
+            f"You have none here: sign in with {provider}, which can also help with your password.",
+        ),
+        ("Sign in", "/sign-in"),
+        (_UNEXPECTED,),
+    )
+
+
+def password_changed(given: Parameters) -> Letter:
+    """To a user whose password was changed or reset: `name`, and `at`, with which `browser`, from which `address`."""
+    return Letter(
+        "Your password was changed",
+        (
+            f"Hello {given['name']},",
+            f"the password of your access to the {settings.vendor_name} portal was changed on {given['at']} "
+            f"with {given['browser']} from {given['address'] or 'an unknown address'}. "
+            "Other sessions have been ended.",
+        ),
+        ("Open the portal", "/"),
+        ("If it was not you, set a new password at once and tell your administrator.",),
+    )
+
+
+def two_factor_off(given: Parameters) -> Letter:
+    """To a user whose two-factor authentication somebody else has turned off: `name`, and `by` whom."""
+    return Letter(
+        "Two-factor authentication was turned off",
+        (
+            f"Hello {given['name']},",
+            f"{given['by']} has turned off two-factor authentication for your access to the "
+            f"{settings.vendor_name} portal. Signing in asks for no code of an authenticator app any more.",
+        ),
+        ("Open the portal", "/"),
+        ("If you did not ask for this, tell your administrator.",),
+    )
+
+
+def password_expiring(given: Parameters) -> Letter:
+    """To a user whose password expires soon: `name`, and the day, `expires_on`."""
+    return Letter(
+        f"Your password expires on {given['expires_on']}",
+        (
+            f"Hello {given['name']},",
+            f"your password for the {settings.vendor_name} portal expires on {given['expires_on']} (UTC). "
+            "Change it before then; afterwards you are asked for a new one when you sign in.",
+        ),
+        ("Change the password", "/me/password"),
+    )
+
+
+def email_confirmation(given: Parameters) -> Letter:
+    """To a new address of a user or company (`name`): `link`, which is good for 24 hours."""
+    return Letter(
+        "Confirm your new e-mail address",
+        (
+            f"This address is to become the e-mail address of {given['name']} "
+            f"in the {settings.vendor_name} portal.",
+        ),
+        ("Confirm the address", given["link"]),
         ("The link works once and for 24 hours. If you did not expect this mail, you can ignore it.",),
+    )
+
+
+def email_changed(given: Parameters) -> Letter:
+    """To the `old` address, when a `new` one was asked for, and when that was `confirmed`."""
+    if given["confirmed"]:
+        subject, said = "Your e-mail address was changed", f"{given['old']} was replaced by {given['new']}"
+    else:
+        subject = "Your e-mail address is to be changed"
+        said = f"{given['old']} is to be replaced by {given['new']} once that address is confirmed"
+    return Letter(
+        subject,
+        (f"{said} in the {settings.vendor_name} portal.",),
+        ("Open the portal", "/"),
+        ("If you did not expect this, speak to your administrators at once.",),
     )
 
 
@@ -52,6 +156,18 @@ def usage_report(given: Parameters) -> Letter:
             f"It has {given['rows']} rows.",
         ),
         ("Open the report", given["link"]),
+    )
+
+
+def audit_export(given: Parameters) -> Letter:
+    """To who asked for it: `requested_on`, `rows`, and `link` to the export in the portal."""
+    return Letter(
+        "Your export of the audit trail is ready",
+        (
+            f"The export of the audit trail that you asked for on {given['requested_on']} is ready. "
+            f"It has {given['rows']} entries.",
+        ),
+        ("Open the export", given["link"]),
     )
 
 
@@ -128,16 +244,60 @@ def payment_received(given: Parameters) -> Letter:
     )
 
 
+def ip_restrictions_changed(given: Parameters) -> Letter:
+    """To a portal's administrators: `what` changed, `by` whom, from which `address` and when (`at`), and whether
+    the restriction is `on` now.
+    """
+    return Letter(
+        "The IP restrictions of your portal were changed",
+        (
+            f"{given['by']} changed the IP restrictions of your portal on {given['at']}, "
+            f"from the address {given['address']}:",
+            f"{given['what']}.",
+            "The restriction is on: whoever comes from an address that no entry covers is refused."
+            if given["on"]
+            else "The restriction is off: users may come from any address.",
+        ),
+        ("Open the IP restrictions", "/security/ip-restrictions"),
+        ("If you did not expect this, speak to your other administrators at once.",),
+    )
+
+
+def credit_note_issued(given: Parameters) -> Letter:
+    """To who gets billing mail: that `amount` was taken off the bill `bill_reference`, and the `reason`; the credit note
+    `reference` is attached.
+    """
+    return Letter(
+        f"Credit note {given['reference']} for bill {given['bill_reference']}",
+        (
+            f"We have issued credit note {given['reference']}: {given['amount']} less is owed on bill "
+            f"{given['bill_reference']}.",
+            f"Reason: {given['reason']}",
+        ),
+        ("Open the bill", f"/billing/history/{given['bill_reference']}"),
+    )
+
+
 TEMPLATES: dict[str, Callable[[Parameters], Letter]] = {
     template.__name__: template
     for template in (
         invitation,
+        email_confirmation,
+        email_changed,
+        password_reset,
+        no_password,
+        password_changed,
+        two_factor_off,
+        password_expiring,
         usage_report,
+        audit_export,
         trial_expiring,
         trial_data_deletion,
         bill_issued,
         bill_reminder,
         payment_received,
+        credit_note_issued,
+        ip_restrictions_changed,
     )
 }
 

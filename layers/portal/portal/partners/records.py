@@ -7,19 +7,18 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from portal import keys
 from portal.errors import NotFound
 from portal.scope import Scope
-from portal.table import Item, JsonAttribute, find, find_many, query_index
+from portal.table import Item, JsonAttribute, find, find_many, query, query_index
+from portal.tenants.records import Tenant
 from portal.tree import DIRECT, Node, Tier
 
 GENERATED = "prt_"
 """How generated ids begin, and distributors' own codes never do."""
 
 
-class Partner(Item, discriminator="partner"):
+class Partner(Tenant, discriminator="partner"):
     partner_id = UnicodeAttribute()
     partner_code = UnicodeAttribute()
     """The visible Partner ID: the distributor's own code, by default the generated id."""
-    name = UnicodeAttribute()
-    email = UnicodeAttribute()
     country = UnicodeAttribute()
     contact_person = UnicodeAttribute(null=True)
     data_center = UnicodeAttribute(null=True)
@@ -91,6 +90,13 @@ def find_partners_at(scope: Scope, nodes: Iterable[Node]) -> dict[Node, Partner]
         (keys.node(node), keys.NODE) for node in set(nodes) if scope.covers(node) and not node.is_direct
     ]
     return {partner.node: partner for partner in find_many(Partner, wanted).values()}
+
+
+def list_partner_ids(scope: Scope, distributor: Node) -> Iterator[str]:
+    """The ids of a distributor's partners that the scope covers, read consistently in as few reads as can be."""
+    pk, prefix = keys.node(scope.reach(distributor)), keys.partner_code("")
+    partner_ids = (code.partner_id for code in query(PartnerCode, pk, prefix))
+    return (each for each in partner_ids if scope.covers(distributor.child(each)))
 
 
 def list_partners(scope: Scope, distributor: Node) -> Iterator[Partner]:

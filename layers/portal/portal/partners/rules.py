@@ -83,7 +83,9 @@ def remove(partner: "Partner") -> None:
 
 def described(partner: "Partner", changed: Change) -> str:
     """How the audit trail tells of a change."""
-    said = ", ".join(f"{_LABELS[name]} to {value or 'nothing'}" for name, value in changed.items())
+    said = ", ".join(
+        f"{_LABELS[name]} to {value or 'nothing'}" for name, value in changed.items() if name in _LABELS
+    )
     return f"Changed partner {partner.name}: {said}"
 
 
@@ -93,4 +95,5 @@ _LABELS = {
     "contact_person": "contact person",
     "partner_code": "Partner ID",
     "data_center": "data center",
+    "pending_email": "e-mail address, once it is confirmed,",
 }

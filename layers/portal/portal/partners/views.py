@@ -44,6 +44,7 @@ class Partner(BaseModel):
     )
     name: str
     email: str
+    pending_email: str | None = Field(description="The address it is to have once that is confirmed there.")
     country: str
     contact_person: str | None
     data_center: str | None
@@ -57,6 +58,7 @@ def partner(record: records.Partner) -> Partner:
         partner_id=record.partner_code,
         name=record.name,
         email=record.email,
+        pending_email=record.pending_email,
         country=record.country,
         contact_person=record.contact_person,
         data_center=record.data_center,

@@ -111,7 +111,8 @@ def subscribed_entry(portal: Node, account: "Account", plan: str) -> Entry:
         Activity.SUBSCRIBED_TO_PLAN,
         portal,
         f"Subscribed {account.email} to the {plan} plan",
-        account=account.email,
+        account.email,
+        account.node,
     )
 
 
@@ -140,7 +141,7 @@ def _step(work: "Work", node: Node) -> bool:
         work.commit(Update(account, change), send=mails)
     elif rules.is_to_be_removed(account, now):
         removed = f"Removed {account.email}: it was not subscribed within 30 days after its trial"
-        entry = Entry(Activity.ACCOUNT_REMOVED, reseller, removed, account=account.email)
+        entry = Entry(Activity.ACCOUNT_REMOVED, reseller, removed, account.email, node)
         change = account_rules.remove(account, now)
         work.commit(Update(account, change), audit=[entry], send=[purge_account(node)])
     else:
@@ -154,7 +155,7 @@ def _end_trial(work: "Work", account: "Account", change: Change, reseller: Node)
         work.commit(Update(account, change), *first_renewal(account, change), audit=[entry])
     else:
         ended = f"The trial of {account.email} ended without a subscription"
-        entry = Entry(Activity.TRIAL_CANCELED, reseller, ended, account=account.email)
+        entry = Entry(Activity.TRIAL_CANCELED, reseller, ended, account.email, account.node)
         paused, commands = _told_to_engine(account.node, pause_task)
         work.commit(Update(account, change), *paused, audit=[entry], send=commands)
 

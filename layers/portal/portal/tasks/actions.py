@@ -31,9 +31,10 @@ class Chosen(BaseModel, extra="forbid"):
     task_ids: Annotated[list[TaskId], Field(min_length=1, max_length=rules.MOST_TASKS)]
 
 
-def audited(account: Account, description: str) -> Entry:
-    """The audit entry of a change to an account's tasks."""
-    return Entry(Activity.TASKS_CHANGED, account.node, description, account=account.email)
+def audited(call: "Call", account: Account, description: str) -> list[Entry]:
+    """The audit entries of a change to an account's tasks: one in its portal, and one in that of whoever did it."""
+    portals = dict.fromkeys((account.node, call.caller.portal))
+    return [Entry(Activity.TASKS_CHANGED, each, description, account.email, account.node) for each in portals]
 
 
 def activate(call: "Call", chosen: Chosen) -> views.Switched:
@@ -74,5 +75,5 @@ def _switch(
     if switched:
         names = ", ".join(task.name for task in switched)
         status = Change(backup_status=rules.backup_status(tasks.values()))
-        call.commit(Update(account, status), audit=[audited(account, f"{done} backup tasks: {names}")])
+        call.commit(Update(account, status), audit=audited(call, account, f"{done} backup tasks: {names}"))
     return views.switched(results)

@@ -14,8 +14,6 @@ from portal.permissions import Permission
 def handler(call: Call) -> views.Tokens:
     account = records.get_account(call.scope, call.path["account_id"])
     rules.check_open(account)
-    opened = actions.enter(
-        call.caller, account.node, at=call.now, address=call.address, user_agent=call.user_agent
-    )
+    opened = actions.enter(call.caller, account.node, call.origin)
     call.commit(*opened.writes, audit=actions.accessed(call.caller, account.node, account.email))
     return opened.tokens

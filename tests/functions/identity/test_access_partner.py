@@ -16,7 +16,7 @@ def test_entering_gives_tokens_for_the_partners_portal_that_still_name_the_user(
     partner = a_partner(world, distributor)
     confirm(world, "office@north.example.com")
     caller = bearer(world, sign_in(world, "office@north.example.com")["access_token"])
-    answer = world.call("partners.access_partner", caller, path={"partner_id": partner.partner})
+    answer = world.call("identity.access_partner", caller, path={"partner_id": partner.partner})
     assert answer.status == 200
     entered = bearer(world, answer.json["access_token"])
     assert (entered.portal, entered.user_id) == (partner, caller.user_id)
@@ -38,7 +38,7 @@ def test_tokens_are_never_kept_for_a_repeated_request(world: World) -> None:
     caller = bearer(world, sign_in(world, "office@north.example.com")["access_token"])
     path, headers = {"partner_id": partner.partner}, {"Idempotency-Key": "once"}
     first, second = (
-        world.call("partners.access_partner", caller, path=path, headers=headers).json for _ in range(2)
+        world.call("identity.access_partner", caller, path=path, headers=headers).json for _ in range(2)
     )
     assert first["access_token"] != second["access_token"]
 
@@ -48,7 +48,7 @@ def test_a_foreign_partner_cannot_be_entered(world: World) -> None:
     foreign = a_partner(world, a_distributor(world, "office@south.example.com"))
     for partner_id in (foreign.partner, "direct", "prt_unknown"):
         path = {"partner_id": partner_id}
-        assert world.call("partners.access_partner", administrator(distributor), path=path).status == 404
+        assert world.call("identity.access_partner", administrator(distributor), path=path).status == 404
     assert accessed(foreign) == []
 
 
@@ -58,5 +58,5 @@ def test_who_has_just_signed_out_enters_nothing(world: World) -> None:
     confirm(world, "office@north.example.com")
     caller = bearer(world, sign_in(world, "office@north.example.com")["access_token"])
     world.call("identity.sign_out", caller)
-    answer = world.call("partners.access_partner", caller, path={"partner_id": partner.partner})
+    answer = world.call("identity.access_partner", caller, path={"partner_id": partner.partner})
     assert (answer.status, answer.code) == (401, "not_signed_in")

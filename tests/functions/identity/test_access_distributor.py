@@ -14,7 +14,7 @@ def test_an_operator_enters_a_distributors_portal_under_its_own_name(world: Worl
     distributor = a_distributor(world)
     operator = bearer(world, sign_in(world, "olga@vendor.example.com")["access_token"])
     path = {"distributor_id": distributor.distributor}
-    answer = world.call("operators.access_distributor", operator, path=path)
+    answer = world.call("identity.access_distributor", operator, path=path)
     assert answer.status == 200
     entered = bearer(world, answer.json["access_token"])
     assert (entered.home, entered.portal, entered.email) == (VENDOR, distributor, "olga@vendor.example.com")
@@ -39,4 +39,4 @@ def test_what_an_operator_does_inside_is_told_with_where_they_came_from(world: W
 def test_distributors_enter_nobody(world: World) -> None:
     distributor = a_distributor(world)
     path = {"distributor_id": distributor.distributor}
-    assert world.call("operators.access_distributor", administrator(distributor), path=path).status == 403
+    assert world.call("identity.access_distributor", administrator(distributor), path=path).status == 403

@@ -13,8 +13,6 @@ from portal.permissions import Permission
 @operation(Permission.DASHBOARD_VIEW, portals=DISTRIBUTORS)
 def handler(call: Call) -> Tokens:
     partner = records.get_partner(call.scope, call.path["partner_id"])
-    opened = actions.enter(
-        call.caller, partner.node, at=call.now, address=call.address, user_agent=call.user_agent
-    )
+    opened = actions.enter(call.caller, partner.node, call.origin)
     call.commit(*opened.writes, audit=actions.accessed(call.caller, partner.node, partner.email))
     return opened.tokens

@@ -13,8 +13,6 @@ from portal.permissions import Permission
 @operation(Permission.OPERATOR_DISTRIBUTORS, portals=OPERATORS)
 def handler(call: Call) -> Tokens:
     distributor = records.get_distributor(call.scope, call.path["distributor_id"])
-    opened = actions.enter(
-        call.caller, distributor.node, at=call.now, address=call.address, user_agent=call.user_agent
-    )
+    opened = actions.enter(call.caller, distributor.node, call.origin)
     call.commit(*opened.writes, audit=actions.accessed(call.caller, distributor.node, distributor.email))
     return opened.tokens
