@@ -13,4 +13,6 @@ from portal.permissions import Permission
 def handler(call: Call, query: PageQuery) -> Page[views.CreditNoteRow]:
     bill = history.get_issued_bill(call.scope, call.path["reference"])
     notes = records.list_credit_notes(call.scope, bill.node, bill.reference)
-    return call.page(notes, query, key=lambda note: (note.sk,), show=views.credit_note_row)
+    return call.page(
+        notes, query, key=lambda note: (len(note.reference), note.reference), show=views.credit_note_row
+    )

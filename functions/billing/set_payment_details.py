@@ -20,7 +20,7 @@ def handler(call: Call, body: PaymentDetails) -> views.PaymentDetailsShown:
     said = views.described(stored.form if stored else {}, form)
     if not said:
         return views.payment_details(distributor, stored)
-    changing = first_terms.change(call.scope, distributor, body)
+    changing = first_terms.change(call.scope, distributor, body, call.now.date())
     record, write = first_terms.kept(distributor.node, stored, form, body.address)
     call.commit(
         *changing,

@@ -3,7 +3,8 @@
 Takes something off what is still owed on a bill: quantities of its lines that were too high (`lines`, with what they
 should have been, priced as they were billed), an `amount` with tax, or, with `all`, everything that is owed. The
 bill stays as it was issued; the credit note has a number of its own and is mailed as PDF. More than is owed is
-refused: what was paid is not given back this way.
+refused: what was paid is not given back this way. A credited quantity of an annual invoice stays invoiced: no true-up
+charges it again.
 """
 
 from portal.billing import crediting, views
@@ -22,7 +23,10 @@ def handler(call: Call, body: crediting.NewCreditNote) -> views.CreditNoteRow:
     said = f"Issued credit note {issued.note.reference} over {credit.total.gross} for bill {bill.reference}"
     call.commit(
         *issued.writes,
-        audit=[Entry(Activity.BILLING_DETAILS_UPDATED, node, said) for node in (VENDOR, bill.node)],
+        audit=[
+            Entry(Activity.BILLING_DETAILS_UPDATED, node, said, about=bill.account_node)
+            for node in (VENDOR, bill.node)
+        ],
         send=issued.messages,
     )
     return views.credit_note_row(issued.note)

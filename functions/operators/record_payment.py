@@ -33,7 +33,10 @@ def handler(call: Call, body: BankTransfer) -> views.RecordedPayment:
     said = f"Recorded a bank transfer of {received.amount} for bill {bill.reference}"
     call.commit(
         *received.writes,
-        audit=[Entry(Activity.BILLING_DETAILS_UPDATED, node, said) for node in (VENDOR, bill.node)],
+        audit=[
+            Entry(Activity.BILLING_DETAILS_UPDATED, node, said, about=bill.account_node)
+            for node in (VENDOR, bill.node)
+        ],
         send=received.messages,
     )
     return views.recorded_payment(received.payment, bill)

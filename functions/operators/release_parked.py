@@ -21,7 +21,10 @@ def handler(call: Call) -> views.ParkedBill:
     said = f"Released the parked bill for {bill.period_start_on} to {bill.period_end_on}"
     call.commit(
         *release.writes,
-        audit=[Entry(Activity.BILLING_DETAILS_UPDATED, node, said) for node in (VENDOR, bill.node)],
+        audit=[
+            Entry(Activity.BILLING_DETAILS_UPDATED, node, said, about=bill.account_node)
+            for node in (VENDOR, bill.node)
+        ],
         send=release.messages,
     )
     return views.parked_bill(parked, bill)

@@ -28,6 +28,8 @@ def handler(call: Call, body: NewPrices) -> views.Prices:
     versions = records.list_price_books(call.scope, distributor.node)
     prices.check_new(distributor, versions, body, body.effective_on, call.now.date())
     terms = body.model_dump(mode="json", exclude={"effective_on"}, exclude_unset=True)
+    # So that the currency stays what was checked: payment details that change it meanwhile begin again.
+    call.commit(Update(distributor, Change()))
     version = next((each for each in versions if each.effective_on == body.effective_on), None)
     if version:
         call.commit(Update(version, Change(prices=terms)))

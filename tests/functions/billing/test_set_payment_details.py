@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from portal import keys
+from portal.billing import drafts
 from portal.billing.records import list_price_books
 from portal.distributors.records import get_distributor, get_schedule
 from portal.journal import AuditEntry
@@ -12,6 +13,7 @@ from portal.table import query
 from portal.tree import Node
 from tests import books
 from tests.portal.billing.test_details import FORM
+from tests.support import Harness
 from tests.world import OPERATOR, Answer, World, administrator
 
 
@@ -141,3 +143,46 @@ def test_a_bill_goes_to_the_billing_address_as_it_wants_it(world: World, north: 
 def test_only_the_distributor_may(world: World, north: Node) -> None:
     for caller in (OPERATOR, administrator(north.child("prt_1"))):
         assert world.call("billing.set_payment_details", caller, body=FORM).code == "not_permitted"
+
+
+def test_prices_of_a_later_day_do_not_hold_before(world: World) -> None:
+    distributor = books.a_payer(date(2022, 12, 24), prices=None)
+    books.store([books.priced(distributor, date(2023, 3, 1), books.PRICES)])
+    assert put(world, distributor, payment_day=5).status == 200
+    assert [each.effective_on for each in list_price_books(EVERYTHING, distributor)] == [date(2023, 3, 1)]
+
+
+def test_a_draft_and_the_payment_details_end_in_one_currency(world: World, harness: Harness) -> None:
+    """Whichever is written while the other is being decided."""
+    distributor = books.a_payer(date(2023, 1, 10), prices=None)
+    values = {"counts": 3, "plan": "annual", "subscribed_on": date(2023, 1, 10)}
+    books.store(books.an_account(distributor, 1, **values))
+    world.run("billing.run_annual_billing")
+    [message] = world.messages("Billing")
+
+    def draft() -> None:
+        world.deliver("billing.on_billing_due", message)
+
+    def details() -> Answer:
+        return put(world, distributor, currency="EUR", payment_day=24)
+
+    start, seen = harness.snapshot(), set()
+    for seed in range(16):
+        changed, _ = harness.run_together([details, draft], seed=seed)
+        currency = get_distributor(EVERYTHING, distributor.distributor).currency
+        seen.add((changed.result.status, currency, *(bill.currency for bill in books.bills(distributor))))
+        harness.restore(start)
+    assert seen == {(200, "EUR", "EUR"), (409, "USD", "USD")}
+
+
+def test_a_draft_is_not_priced_in_another_currency(world: World) -> None:
+    distributor = books.a_payer(date(2023, 1, 10), prices=None)
+    values = {"counts": 3, "plan": "annual", "subscribed_on": date(2023, 1, 10)}
+    books.store(books.an_account(distributor, 1, **values))
+    books.run_year(world)
+    [bill] = books.bills(distributor)
+    known = get_distributor(EVERYTHING, distributor.distributor)
+    assert drafts.repriced(known, bill, date(2023, 1, 10))["terms"]["currency"] == "USD"
+    books.store([books.priced(distributor, date(2023, 1, 10), books.PRICES | {"currency": "EUR"})])
+    with pytest.raises(drafts.OtherCurrency):
+        drafts.repriced(known, bill, date(2023, 1, 10))

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from portal import keys
+from portal.access import access_parts
 from portal.journal import AuditEntry
 from portal.table import query
 from portal.tree import VENDOR, Node
@@ -30,8 +32,9 @@ def north(world: World) -> Node:
     invoice, 10002.
     """
     north = a_payer(date(2023, 1, 10))
-    annual = an_account(north, 3, counts=3, plan="annual", subscribed_on=date(2023, 1, 24))
-    store([*an_account(north, 1, counts=4), *an_account(north, 2, counts=6), *annual])
+    at = {"created_at": datetime(2023, 1, 10, tzinfo=UTC)}
+    annual = an_account(north, 3, counts=3, plan="annual", subscribed_on=date(2023, 1, 24), **at)
+    store([*an_account(north, 1, counts=4, **at), *an_account(north, 2, counts=6, **at), *annual])
     world.now = datetime(2023, 1, 24, 2, tzinfo=UTC)
     run_month(world)
     run_year(world)
@@ -77,7 +80,7 @@ def test_it_is_the_accounts_own_that_owes_less(world: World, north: Node) -> Non
     credit(world, lines=[a_line(4)])
     items = world.call("billing.list_billing_status", administrator(north)).json["items"]
     due = {row["account_name"]: row["amount_due"] and row["amount_due"]["amount"] for row in items}
-    assert (due["Customer 1"], due["Customer 2"]) == ("8.42", "8.43")
+    assert (due["Customer 1"], due["Customer 2"]) == ("8.43", "8.42")
     assert sum(int(float(due[f"Customer {n}"]) * 100 + 0.5) for n in (1, 2)) == 1685
 
 
@@ -180,3 +183,70 @@ def test_a_repeat_with_the_same_key_is_answered_alike(world: World, north: Node)
     )
     assert first.json == again.json
     assert the_bill(north).credited_minor == 100
+
+
+def rows(world: World, distributor: Node) -> dict[str, tuple[int | None, int | None]]:
+    """What each account owes and what it paid last, in minor units."""
+    shown = {}
+    for row in world.call("billing.list_billing_status", administrator(distributor)).json["items"]:
+        path = {"account_id": row["account_id"]}
+        account = world.call("billing.get_billing_account", administrator(distributor), path=path).json
+        owed, paid = account["amount_due"], account["last_paid"]
+        shown[row["account_name"]] = (owed and owed["minor"], paid and paid["minor"])
+    return shown
+
+
+def pay(world: World, minor: int, reference: str = "10001") -> None:
+    body = {"amount": f"{minor / 100:.2f}", "currency": "USD", "received_on": "2023-02-01"}
+    answer = world.call("operators.record_payment", OPERATOR, path={"reference": reference}, body=body)
+    assert answer.status == 201, answer.text
+
+
+def test_after_an_amount_was_credited_the_lists_tell_what_is_owed_and_then_what_was_paid(
+    world: World, north: Node
+) -> None:
+    credit(world, amount="5.85", currency="USD")
+    owed = rows(world, north)
+    assert owed["Customer 1"][0] + owed["Customer 2"][0] == 2106 - 585 == the_bill(north).outstanding_minor
+    pay(world, 1521)
+    paid = rows(world, north)
+    assert (paid["Customer 1"][0], paid["Customer 2"][0]) == (None, None)
+    assert paid["Customer 1"][1] + paid["Customer 2"][1] == 1521
+    for operation in ("accounts.list_accounts", "partners.list_partners", "dashboard.get_dashboard"):
+        assert world.call(operation, administrator(north)).status == 200
+
+
+def test_an_account_whose_line_was_credited_whole_owes_and_paid_nothing(world: World, north: Node) -> None:
+    credit(world, lines=[a_line(0, 1)])
+    outstanding = the_bill(north).outstanding_minor
+    assert (rows(world, north)["Customer 1"][0], rows(world, north)["Customer 2"][0]) == (None, outstanding)
+    pay(world, outstanding)
+    assert (rows(world, north)["Customer 1"][1], rows(world, north)["Customer 2"][1]) == (0, outstanding)
+
+
+def test_of_an_annual_invoice_only_what_was_paid_counts_as_paid(world: World, north: Node) -> None:
+    credit(world, "10002", amount="50.00", currency="USD")
+    pay(world, 6318 - 5000, "10002")
+    assert rows(world, north)["Customer 3"][1] == 1318
+
+
+def test_a_bill_that_is_settled_by_its_last_cents_being_credited_was_paid_before_that(
+    world: World, north: Node
+) -> None:
+    pay(world, 2100)
+    credit(world, all=True)
+    paid = rows(world, north)
+    assert paid["Customer 1"][1] + paid["Customer 2"][1] == 2100
+    pay(world, 6000, "10002")
+    credit(world, "10002", all=True)
+    assert rows(world, north)["Customer 3"][1] == 6000
+
+
+def test_who_sees_a_list_of_accounts_reads_of_money_only_about_those(world: World, north: Node) -> None:
+    credit(world, amount="1.00", currency="USD")
+    credit(world, "10002", amount="1.00", currency="USD")
+    for listed, seen in (("acc_000001", 0), ("acc_000003", 1)):
+        caller = replace(administrator(north, f"usr_{listed}"), limited=True)
+        store(access_parts(north, caller.user_id, [listed]))
+        entries = world.call("audit.list_audit_entries", caller).json["items"]
+        assert len([entry for entry in entries if "credit note" in entry["description"]]) == seen, listed

@@ -4,10 +4,15 @@ from typing import Any
 import pytest
 
 from portal import keys
+from portal.billing.records import list_price_books
+from portal.distributors.records import get_distributor
 from portal.journal import AuditEntry
+from portal.scope import EVERYTHING
 from portal.table import query
 from portal.tree import VENDOR, Node
 from tests import books
+from tests.portal.billing.test_details import FORM
+from tests.support import Harness
 from tests.world import OPERATOR, Answer, World, administrator
 
 TODAY = "2023-01-10"
@@ -127,3 +132,22 @@ def test_only_operators_set_prices_and_only_of_distributors_there_are(world: Wor
     answer = world.call("operators.set_prices", administrator(distributor), path=path, body=terms())
     assert answer.code == "not_permitted"
     assert put(world, Node("dst_nobody")).code == "not_found"
+
+
+def test_prices_and_the_currency_are_never_at_odds(world: World, harness: Harness) -> None:
+    """Whichever is written while the other is being decided."""
+    distributor = books.a_payer(date(2023, 1, 10), prices=None)
+
+    def details() -> Answer:
+        body = FORM | {"currency": "EUR", "payment_day": 24}
+        return world.call("billing.set_payment_details", administrator(distributor), body=body)
+
+    start, seen = harness.snapshot(), set()
+    for seed in range(16):
+        outcomes = harness.run_together([details, lambda: put(world, distributor)], seed=seed)
+        statuses = [outcome.result.status for outcome in outcomes]
+        currency = get_distributor(EVERYTHING, distributor.distributor).currency
+        priced = [each.prices["currency"] for each in list_price_books(EVERYTHING, distributor)]
+        seen.add((*statuses, currency, *priced))
+        harness.restore(start)
+    assert seen == {(200, 400, "EUR"), (409, 200, "USD", "USD")}

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.billing import credits
+from portal.billing.lines import lines_of
 from portal.billing.rating import Line, Tax, amount_for, total
-from portal.billing.records import Bill
+from portal.billing.records import Bill, CreditNote
 from portal.errors import Invalid
 from portal.money import Money
 
@@ -51,6 +52,18 @@ def a_bill(lines: list[Line], tax: Tax = VAT, **values: Any) -> Bill:
     return Bill("D#dst_north|", "BILL#2023-01-24#monthly#invoice", **attributes | values)
 
 
+def a_note(bill: Bill, credit: credits.Credit) -> CreditNote:
+    attributes = {
+        name: getattr(bill, name) for name in ("currency", "tax_rate", "tax_name", "reverse_charge")
+    }
+    sums = {
+        "net_minor": credit.total.net.minor,
+        "tax_minor": credit.total.tax.minor,
+        "total_minor": credit.total.gross.minor,
+    }
+    return CreditNote("D#dst_north|", "CREDIT#", **attributes, **sums, **credits.stored(credit.lines))
+
+
 def test_a_lower_quantity_is_priced_as_the_line_was_billed() -> None:
     lines = [a_line(), a_line(2)]
     credit = credits.for_lines(a_bill(lines), lines, [], {credits.key_of(lines[0]): Decimal(4)})
@@ -70,20 +83,26 @@ def test_step_by_step_down_to_nothing_it_is_the_whole_bill_tax_included(
 ) -> None:
     lines = [a_line(number, str(quantity)) for number, quantity in enumerate(quantities)]
     bill = a_bill(lines)
-    earlier: list[Line] = []
+    notes: list[CreditNote] = []
     credited = 0
     for step in [*sorted(set(steps), reverse=True), 0]:
         right = {
             credits.key_of(line): Decimal(step)
             for line in lines
             if step
-            < line.quantity - sum(each.quantity for each in earlier if each.account_id == line.account_id)
+            < line.quantity
+            - sum(
+                each.quantity
+                for note in notes
+                for each in lines_of(note)
+                if each.account_id == line.account_id
+            )
         }
         if not right:
             continue
-        credit = credits.for_lines(bill, lines, earlier, right)
+        credit = credits.for_lines(bill, lines, notes, right)
         assert all(line.amount >= 0 for line in credit.lines)
-        earlier += credit.lines
+        notes.append(a_note(bill, credit))
         credited += credit.total.gross.minor
     assert credited == bill.total_minor
 
@@ -92,7 +111,7 @@ def test_step_by_step_down_to_nothing_it_is_the_whole_bill_tax_included(
 def test_an_amount_holds_the_tax_of_the_bill_in_proportion(paid: int) -> None:
     bill = a_bill([a_line(quantity="100")])
     gross = Money(int(bill.total_minor) - paid, "USD")
-    credit = credits.for_amount(bill, gross)
+    credit = credits.for_amount(bill, [], gross)
     assert credit.total.net + credit.total.tax == credit.total.gross == gross
     assert abs(credit.total.tax.minor - credit.total.net.minor * Decimal("0.17")) <= 1
     if not paid:
@@ -112,8 +131,8 @@ def test_what_was_credited_before_is_not_credited_again() -> None:
     bill, key = a_bill(lines), credits.key_of(lines[0])
     first = credits.for_lines(bill, lines, [], {key: Decimal(4)})
     with pytest.raises(Invalid):
-        credits.for_lines(bill, lines, first.lines, {key: Decimal(4)})
-    rest = credits.for_lines(bill, lines, first.lines, {key: Decimal(0)})
+        credits.for_lines(bill, lines, [a_note(bill, first)], {key: Decimal(4)})
+    rest = credits.for_lines(bill, lines, [a_note(bill, first)], {key: Decimal(0)})
     assert first.total.gross + rest.total.gross == Money(int(bill.total_minor), "USD")
 
 
@@ -129,7 +148,7 @@ def test_nothing_is_no_credit() -> None:
     with pytest.raises(credits.NothingToCredit):
         credits.for_lines(a_bill(free), free, [], {credits.key_of(free[0]): Decimal(0)})
     with pytest.raises(credits.NothingToCredit):
-        credits.for_amount(a_bill([a_line()]), Money(0, "USD"))
+        credits.for_amount(a_bill([a_line()]), [], Money(0, "USD"))
 
 
 def test_where_the_payer_accounts_for_the_tax_none_is_credited() -> None:
@@ -137,3 +156,50 @@ def test_where_the_payer_accounts_for_the_tax_none_is_credited() -> None:
     bill = a_bill(lines, Tax(Decimal("0.17"), "VAT", reverse_charge=True))
     credit = credits.for_lines(bill, lines, [], {credits.key_of(lines[0]): Decimal(0)})
     assert (credit.total.tax.minor, credit.total.gross.minor) == (0, bill.total_minor)
+
+
+@given(
+    quantities=st.lists(st.integers(1, 60), min_size=1, max_size=4),
+    steps=st.lists(st.tuples(st.booleans(), st.integers(1, 4_000)), max_size=6),
+)
+def test_all_credit_notes_together_never_give_back_more_tax_or_net_than_was_charged(
+    quantities: list[int], steps: list[tuple[bool, int]]
+) -> None:
+    lines = [a_line(number, str(quantity)) for number, quantity in enumerate(quantities)]
+    bill = a_bill(lines)
+    notes: list[CreditNote] = []
+    for by_line, size in [*steps, (False, 10**9)]:
+        before = credits.credited_so_far(bill, notes)
+        owed = int(bill.total_minor) - before.gross.minor
+        if not owed:
+            break
+        if by_line:
+            line = lines[size % len(lines)]
+            taken = sum(
+                each.quantity
+                for note in notes
+                for each in lines_of(note)
+                if each.account_id == line.account_id
+            )
+            left = line.quantity - taken
+            if left < 1:
+                continue
+            credit = credits.for_lines(bill, lines, notes, {credits.key_of(line): Decimal(int(left) // 2)})
+            if credit.total.gross.minor > owed:
+                continue
+        else:
+            credit = credits.for_amount(bill, notes, Money(min(size, owed), "USD"))
+        assert credit.total.net.minor >= 0
+        assert credit.total.tax.minor >= 0
+        notes.append(a_note(bill, credit))
+    after = credits.credited_so_far(bill, notes)
+    assert after.gross.minor == bill.total_minor
+    assert (after.net.minor, after.tax.minor) == (bill.net_minor, bill.tax_minor)
+
+
+def test_three_equal_parts_hold_the_tax_of_the_whole() -> None:
+    bill = a_bill([a_line(quantity="10", unit_price=1000, discount=Decimal(0), days=31)])
+    notes: list[CreditNote] = []
+    for _ in range(3):
+        notes.append(a_note(bill, credits.for_amount(bill, notes, Money(3_900, "USD"))))
+    assert [int(note.tax_minor) for note in notes] == [567, 566, 567]

@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    StringConstraints,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -49,7 +50,9 @@ Moment = Annotated[
     AfterValidator(_as_entries_are_dated),
     WithJsonSchema(_MOMENT, mode="validation"),
 ]
-EmailText = Annotated[str, Field(min_length=1, max_length=254)]
+EmailText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=254, pattern=r"\S")
+]
 
 
 class AuditFilters(BaseModel, extra="forbid"):

@@ -87,12 +87,15 @@ def may_see(scope: Scope, entry: "AuditEntry") -> bool:
     """Whether an entry is shown to somebody with this scope.
 
     Money is nobody's business below a distributor. Whoever sees a list of partners and accounts sees what was
-    done in their portals and about them, and what was about none.
+    done in their portals and about them, and what was about none; of money only what was about one account on the
+    list, because a consolidated bill is not shown to them either.
     """
     if entry.activity in _WITH_MONEY and scope.top.tier in (Tier.PARTNER, Tier.ACCOUNT):
         return False
     if scope.accessible is None:
         return True
+    if entry.about is None and entry.activity in _WITH_MONEY:
+        return False
     if entry.about is None:
         return scope.covers(entry.node) and not entry.account
     return scope.covers(entry.node) and scope.covers(Node.parse(entry.about))

@@ -16,7 +16,7 @@ from portal.billing.guard_rails import MOST_RECENT, reasons_to_park
 from portal.billing.issue import PATIENCE, first_billed, issuing, term_billed
 from portal.billing.parking import UNPRICED, parked
 from portal.billing.rating import Rated, UnpricedService, rate_term, total
-from portal.billing.records import Bill, BillPart, Overtaken, bill_key, find_bill, get_part
+from portal.billing.records import Bill, BillPart, Overtaken, bill_key, find_bill, get_part, list_bills
 from portal.billing.snapshot import settle_usage
 from portal.change import Change
 from portal.consumer import Work
@@ -51,7 +51,7 @@ def _invoice_next_term(work: Work, at: Node, until: datetime) -> bool:
     begun = find_bill(EVERYTHING, at.distributor_node, bill_sk)
     if begun and begun.state == "parked":
         return False
-    bill = begun or _draft(work, at, bill_sk, term)
+    bill, decided = (begun, []) if begun else _draft(work, at, bill_sk, term)
     today = until.date()
     if account.ended_on is not None:
         today = min(today, account.ended_on - timedelta(days=1))
@@ -60,29 +60,35 @@ def _invoice_next_term(work: Work, at: Node, until: datetime) -> bool:
     part = _part(bill, account, rated)
     if reasons:
         waiting = parked(at.distributor_node, bill_sk, reasons, work.now)
-        work.commit(_written(bill, rules.parked(sums, reasons)), part, waiting)
+        work.commit(_written(bill, rules.parked(sums, reasons)), part, waiting, *decided)
         return False
     moved = term_billed(renewal, term, rated.lines)
     if not rated.lines:
-        work.commit(_written(bill, Change(state="nothing_to_bill")), part, moved)
+        work.commit(_written(bill, Change(state="nothing_to_bill")), part, moved, *decided)
         return True
     issue = issuing(at.distributor_node, bill_sk, "annual", bill.bill_method, sums, work.now)
     named = first_billed(account, issue.change["issued_on"])
-    work.commit(_written(bill, issue.change), part, moved, *issue.writes, *named, send=issue.messages)
+    writes = [*issue.writes, *named, *decided]
+    work.commit(_written(bill, issue.change), part, moved, *writes, send=issue.messages)
     return True
 
 
-def _draft(work: Work, at: Node, bill_sk: str, term: Period) -> Bill:
-    return Bill(
+def _draft(work: Work, at: Node, bill_sk: str, term: Period) -> tuple[Bill, list[Write]]:
+    """A new draft, and what goes with it into the table: a distributor's first bill decides that its currency stays."""
+    # Looked for before the distributor is read: with a bill already there, what is read then stays.
+    is_first = not any(list_bills(EVERYTHING, at.distributor_node, limit=1))
+    distributor = get_distributor(EVERYTHING, at.distributor)
+    bill = Bill(
         keys.node(at.distributor_node),
         bill_sk,
-        **drafts.drafted(get_distributor(EVERYTHING, at.distributor), "annual", term),
+        **drafts.drafted(distributor, "annual", term),
         account_id=at.account,
         partner_id=at.partner,
         part_count=1,
         roster_complete=True,
         created_at=work.now,
     )
+    return bill, [Update(distributor, Change())] if is_first else []
 
 
 def _rate(

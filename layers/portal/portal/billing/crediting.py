@@ -12,8 +12,10 @@ from portal import keys
 from portal.billing import credits, ledger, lines, rules
 from portal.billing.credits import Credit, LineKey
 from portal.billing.numbers import next_number
+from portal.billing.payments import last_paid
 from portal.billing.prices import Amount
 from portal.billing.records import Bill, CreditNote, CreditNoteNumber, list_credit_notes, list_parts
+from portal.billing.seller import seller
 from portal.errors import FieldError, Invalid
 from portal.fields import Currency, Line
 from portal.journal import Message
@@ -50,7 +52,7 @@ class NewCreditNote(BaseModel, extra="forbid"):
     """What an operator wants credited: lines, an amount, or all that is owed."""
 
     reason: Annotated[Line, Field(min_length=1)]
-    lines: Annotated[list[CorrectedLine], Field(min_length=1, max_length=100)] | None = None
+    lines: Annotated[list[CorrectedLine], Field(min_length=1, max_length=25)] | None = None
     amount: Amount | None = None
     currency: Currency | None = None
     all: Literal[True] | None = None
@@ -76,25 +78,28 @@ def credit_of(scope: Scope, bill: Bill, wanted: NewCreditNote) -> Credit:
     if wanted.lines:
         return _of_lines(scope, bill, {line.key: line.quantity for line in wanted.lines})
     if wanted.amount and wanted.currency:
-        return _of_amount(bill, wanted.amount, wanted.currency)
-    return credits.for_amount(bill, Money(bill.outstanding_minor, bill.currency))
+        return _of_amount(scope, bill, wanted.amount, wanted.currency)
+    owed = Money(bill.outstanding_minor, bill.currency)
+    return credits.for_amount(bill, _notes(scope, bill), owed)
 
 
 def _of_lines(scope: Scope, bill: Bill, right: Mapping[LineKey, Decimal]) -> Credit:
     billed = (line for part in list_parts(scope, bill) for line in lines.lines_of(part))
-    notes = list_credit_notes(scope, bill.node, bill.reference or "")
-    earlier = (line for note in notes for line in lines.lines_of(note))
-    return credits.for_lines(bill, billed, earlier, right)
+    return credits.for_lines(bill, billed, _notes(scope, bill), right)
 
 
-def _of_amount(bill: Bill, amount: str, currency: str) -> Credit:
+def _notes(scope: Scope, bill: Bill) -> list[CreditNote]:
+    return list(list_credit_notes(scope, bill.node, bill.reference or ""))
+
+
+def _of_amount(scope: Scope, bill: Bill, amount: str, currency: str) -> Credit:
     if currency != bill.currency:
         raise rules.OtherCurrency(f"This bill is in {bill.currency}.")
     try:
         gross = Money.parse(amount, currency)
     except ValueError as error:
         raise Invalid(errors=(FieldError("amount", str(error)),)) from None
-    return credits.for_amount(bill, gross)
+    return credits.for_amount(bill, _notes(scope, bill), gross)
 
 
 def crediting(scope: Scope, bill: Bill, credit: Credit, reason: str, at: datetime) -> Crediting:
@@ -113,10 +118,11 @@ def crediting(scope: Scope, bill: Bill, credit: Credit, reason: str, at: datetim
         bill_issued_on=bill.issued_on,
         issued_on=at.astimezone(UTC).date(),
         reason=reason,
+        seller=bill.seller or seller(),
         net_minor=credit.total.net.minor,
         tax_minor=credit.total.tax.minor,
         total_minor=credit.total.gross.minor,
-        partners=_partners(scope, bill) if credit.lines else None,
+        partners=_partners(scope, bill, credit),
         created_at=at,
         **credits.stored(credit.lines),
         **{name: getattr(bill, name) for name in _AS_THE_BILL},
@@ -126,19 +132,22 @@ def crediting(scope: Scope, bill: Bill, credit: Credit, reason: str, at: datetim
     )
     booked = ledger.credited(bill.node, reference, credit.total, at)
     wanted = {"distributor_id": bill.node.distributor, "bill_sk": bill.sk, "credit_note": reference}
+    paid = last_paid(bill, int(bill.paid_minor), note.issued_on) if change.get("state") == "credited" else []
     return Crediting(
         note,
-        [numbered, Update(bill, change), Put(note), Put(known_as), Put(booked)],
+        [numbered, Update(bill, change), Put(note), Put(known_as), Put(booked), *paid],
         [Message("Documents", bill.node, wanted)],
     )
 
 
 _AS_THE_BILL = (
-    "period_start_on", "period_end_on", "currency", "payer", "seller", "tax_rate", "tax_name", "reverse_charge",
+    "period_start_on", "period_end_on", "currency", "payer", "tax_rate", "tax_name", "reverse_charge",
 )  # fmt: skip
 
 
-def _partners(scope: Scope, bill: Bill) -> dict[str, Any]:
-    """How the bill's partners were called when it was issued."""
-    parts = list_parts(scope, bill)
-    return {partner_id: called for part in parts for partner_id, called in (part.partners or {}).items()}
+def _partners(scope: Scope, bill: Bill, credit: Credit) -> dict[str, Any] | None:
+    """How the partners of the credited accounts were called when the bill was issued."""
+    wanted = {line.partner_id for line in credit.lines}
+    parts = list_parts(scope, bill) if wanted else ()
+    found = (each for part in parts for each in (part.partners or {}).items())
+    return {partner_id: called for partner_id, called in found if partner_id in wanted} or None

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from portal.billing.lines import lines_of, stored_line, tax_of, total_of_bill
-from portal.billing.rating import Line, Total, amount_for, gross_by_account, taxed
+from portal.billing.rating import Line, Total, amount_for, taxed
 from portal.errors import Conflict, FieldError, Invalid
 from portal.money import Money, round_half_up
 
@@ -37,24 +37,29 @@ def key_of(line: Line) -> LineKey:
     return line.account_id, line.service, line.kind
 
 
+def credited_so_far(bill: "Bill", notes: Iterable["CreditNote"]) -> Total:
+    """What credit notes have taken off a bill by now."""
+    credited = [total_of_bill(note) for note in notes]
+    net, tax = (
+        Money(sum(getattr(each, part).minor for each in credited), bill.currency) for part in ("net", "tax")
+    )
+    return Total(net, tax, net + tax)
+
+
 def for_lines(
-    bill: "Bill", billed: Iterable[Line], earlier: Iterable[Line], right: Mapping[LineKey, Decimal]
+    bill: "Bill", billed: Iterable[Line], notes: Sequence["CreditNote"], right: Mapping[LineKey, Decimal]
 ) -> Credit:
-    """Lower the quantities of lines.
+    """Lower the quantities of lines to what should have been billed (`right`).
 
-    Args:
-        billed: the bill's lines.
-        earlier: what earlier credit notes took off them.
-        right: the quantities that should have been billed.
-
-    The tax is what the bill's tax goes down by, so that in the end it is the tax on the corrected net.
+    The tax is what the tax goes down by when this is taken off the net, so that with all credit notes together it is the
+    tax on the net that is left.
 
     Raises:
         Invalid: the bill has no such line, or its quantity would not go down.
         NothingToCredit: it comes to nothing.
     """
     taken: dict[LineKey, tuple[Decimal, int]] = {}
-    for line in earlier:
+    for line in (line for note in notes for line in lines_of(note)):
         quantity, amount = taken.get(key_of(line), (Decimal(0), 0))
         taken[key_of(line)] = quantity + line.quantity, amount + line.amount
     by_key = {key_of(line): line for line in billed}
@@ -68,33 +73,40 @@ def for_lines(
         if less <= 0:
             said = f"Must be less than {line.quantity - quantity_taken:f}, which is billed."
             raise Invalid(errors=(FieldError(f"lines.{place}.quantity", said),))
-        amount = line.amount - amount_taken - amount_for(line, quantity)
-        credited.append(replace(line, quantity=less, amount=amount))
+        credited.append(
+            replace(line, quantity=less, amount=line.amount - amount_taken - amount_for(line, quantity))
+        )
     net = sum(line.amount for line in credited)
     if not net:
         raise NothingToCredit
-    net_before = int(bill.net_minor) - sum(amount for _, amount in taken.values())
-    tax = tax_of(bill)
-    tax_before, tax_after = (
-        taxed(Money(minor, bill.currency), tax).tax for minor in (net_before, net_before - net)
+    before = credited_so_far(bill, notes)
+    left = taxed(Money(int(bill.net_minor) - before.net.minor - net, bill.currency), tax_of(bill)).tax
+    tax = min(
+        max(int(bill.tax_minor) - before.tax.minor - left.minor, 0), int(bill.tax_minor) - before.tax.minor
     )
-    charged = tax_before - tax_after
-    return Credit(
-        tuple(credited), Total(Money(net, bill.currency), charged, Money(net, bill.currency) + charged)
-    )
+    return Credit(tuple(credited), _total(net, tax, bill.currency))
 
 
-def for_amount(bill: "Bill", gross: Money) -> Credit:
-    """Take an amount, tax included, off the bill as a whole: out of it the tax has the part that it has of the bill.
+def for_amount(bill: "Bill", notes: Iterable["CreditNote"], gross: Money) -> Credit:
+    """Take an amount, tax included, off the bill as a whole: the tax in all of its credit notes has the part that it has
+    of the bill, and never more than the bill charges.
 
     Raises:
         NothingToCredit: the amount is nothing.
     """
     if gross.minor <= 0:
         raise NothingToCredit
-    whole = total_of_bill(bill)
-    tax = Money(round_half_up(gross.minor * Fraction(whole.tax.minor, whole.gross.minor)), gross.currency)
-    return Credit((), Total(gross - tax, tax, gross))
+    whole, before = total_of_bill(bill), credited_so_far(bill, notes)
+    part = Fraction(whole.tax.minor, whole.gross.minor)
+    tax = round_half_up((before.gross.minor + gross.minor) * part) - before.tax.minor
+    most = min(gross.minor, whole.tax.minor - before.tax.minor)
+    least = max(0, gross.minor - (whole.net.minor - before.net.minor))
+    tax = min(max(tax, least), most)
+    return Credit((), _total(gross.minor - tax, tax, gross.currency))
+
+
+def _total(net: int, tax: int, currency: str) -> Total:
+    return Total(Money(net, currency), Money(tax, currency), Money(net + tax, currency))
 
 
 def stored(lines: Sequence[Line]) -> dict[str, Any]:
@@ -112,10 +124,9 @@ def stored(lines: Sequence[Line]) -> dict[str, Any]:
     return {"roster": list(roster.values()), "lines": [stored_line(line) for line in lines]}
 
 
-def credited_by_account(notes: Iterable["CreditNote"]) -> dict[str, int]:
-    """What credit notes took off single accounts, tax included, in minor units."""
+def net_by_account(notes: Iterable["CreditNote"]) -> dict[str, int]:
+    """What credit notes took off the lines of single accounts, before tax, in minor units."""
     credited: dict[str, int] = {}
-    for note in notes:
-        for account_id, gross in gross_by_account(lines_of(note), total_of_bill(note)).items():
-            credited[account_id] = credited.get(account_id, 0) + gross.minor
+    for line in (line for note in notes for line in lines_of(note)):
+        credited[line.account_id] = credited.get(line.account_id, 0) + line.amount
     return credited

@@ -8,6 +8,7 @@ from portal.billing.prices import PriceTerms, price_book
 from portal.billing.rating import PriceBook
 from portal.billing.seller import seller
 from portal.distributors.records import Distributor
+from portal.errors import Conflict
 from portal.periods import Period
 from portal.scope import EVERYTHING
 
@@ -65,9 +66,19 @@ def frozen_prices(distributor: Distributor, on: date) -> dict[str, Any]:
     return {"effective_on": in_effect[-1].effective_on.isoformat(), "terms": in_effect[-1].prices}
 
 
-def repriced(distributor: Distributor, on: date, today: date) -> dict[str, Any]:
-    """The version in effect on a day, completed from today's: what had no price then gets its first one."""
-    frozen, present = frozen_prices(distributor, on), frozen_prices(distributor, today)
+class OtherCurrency(Conflict):
+    detail = "The distributor's prices are in another currency than this bill."
+
+
+def repriced(distributor: Distributor, bill: records.Bill, today: date) -> dict[str, Any]:
+    """The version in effect on a bill's first day, completed from today's: what had no price then gets its first one.
+
+    Raises:
+        OtherCurrency: they are in another one than the bill.
+    """
+    frozen, present = (frozen_prices(distributor, on) for on in (bill.period_start_on, today))
+    if {bill.currency} != {each["terms"]["currency"] for each in (frozen, present)}:
+        raise OtherCurrency
     services = {**present["terms"]["services"], **frozen["terms"]["services"]}
     return {**frozen, "terms": {**frozen["terms"], "services": services}}
 

@@ -16,11 +16,11 @@ from portal.table import Put, Update, Write
 from portal.tree import Node
 
 
-def change(scope: Scope, distributor: Distributor, details: PaymentDetails) -> list[Write]:
+def change(scope: Scope, distributor: Distributor, details: PaymentDetails, today: date) -> list[Write]:
     """What follows from the currency and the payment day in a form: nothing where they stay as they are.
 
     The first period is the one that the day of joining lies in, so the first bill comes on the new day, at once if
-    that has passed. The prices that were agreed on hold from that period's first day.
+    that has passed. Prices that hold by now hold from that period's first day; those agreed on for a later day do not.
 
     Raises:
         FixedAfterTheFirstBill, PricesAgreed: it is too late.
@@ -39,13 +39,13 @@ def change(scope: Scope, distributor: Distributor, details: PaymentDetails) -> l
     return [
         Update(distributor, terms),
         Update(schedule, Change(due_at=due_at)),
-        *_prices_from(books, distributor.node, starts_on),
+        *_prices_from(books, distributor.node, starts_on, today),
     ]
 
 
-def _prices_from(books: list[PriceBookRecord], node: Node, on: date) -> list[Write]:
-    """The first prices hold from the first period's first day on."""
-    if not books or books[0].effective_on <= on:
+def _prices_from(books: list[PriceBookRecord], node: Node, on: date, today: date) -> list[Write]:
+    """The first prices hold from the first period's first day on, once they hold at all."""
+    if not books or books[0].effective_on <= on or books[0].effective_on > today:
         return []
     return [Put(PriceBookRecord(keys.node(node), keys.prices(on), effective_on=on, prices=books[0].prices))]
 

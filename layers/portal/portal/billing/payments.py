@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 from portal import ids, keys
 from portal.accounts.records import find_accounts_at
-from portal.billing import ledger, lines, rules
+from portal.billing import ledger, rules
 from portal.billing.records import Bill, Payment
 from portal.change import Change
 from portal.errors import FieldError, Invalid
@@ -14,7 +14,6 @@ from portal.money import Money
 from portal.notifications.messages import mail
 from portal.scope import EVERYTHING
 from portal.table import Put, Update, Write
-from portal.tree import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def receiving(bill: Bill, amount: str, currency: str, received_on: date, note: s
     writes: list[Write] = [Update(bill, change), Put(payment)]
     writes.append(Put(ledger.received(bill.node, bill.reference or "", money, at)))
     if change.get("state") == "paid":
-        writes += _paid_last(bill, received_on)
+        writes += last_paid(bill, change["paid_minor"], received_on)
     return Received(money, payment, writes, [_receipt(bill, payment, money)])
 
 
@@ -61,21 +60,16 @@ def _money(amount: str, currency: str) -> Money:
         raise Invalid(errors=(FieldError("amount", str(error)),)) from None
 
 
-def _paid_last(bill: Bill, on: date) -> list[Write]:
-    """An annual invoice is one account's, which remembers it; consolidated bills are looked up."""
-    if bill.account_id is None:
-        return []
-    at = Node(bill.node.distributor, bill.partner_id or "", bill.account_id)
-    account = find_accounts_at(EVERYTHING, [at]).get(at)
+def last_paid(bill: Bill, minor: int, on: date) -> list[Write]:
+    """What was paid for an annual invoice that is settled now: its account remembers it. Consolidated bills are looked up,
+    and what was credited was not paid.
+    """
+    at = bill.account_node
+    account = find_accounts_at(EVERYTHING, [at]).get(at) if at is not None and minor else None
     if account is None:
         return []
-    gross = lines.total_of_bill(bill).gross
-    return [
-        Update(
-            account,
-            Change(last_paid={"minor": gross.minor, "currency": gross.currency, "on": on.isoformat()}),
-        )
-    ]
+    paid = {"minor": minor, "currency": bill.currency, "on": on.isoformat()}
+    return [Update(account, Change(last_paid=paid))]
 
 
 def _receipt(bill: Bill, payment: Payment, amount: Money) -> Message:

@@ -129,6 +129,13 @@ class Bill(Item, discriminator="bill"):
         return int(self.total_minor - self.paid_minor - self.credited_minor)
 
     @property
+    def account_node(self) -> Node | None:
+        """Whose annual invoice it is."""
+        return (
+            Node(self.node.distributor, self.partner_id or "", self.account_id) if self.account_id else None
+        )
+
+    @property
     def is_open(self) -> bool:
         return self.state in ("issued", "overdue")
 

@@ -34,6 +34,7 @@ def releasing(parked: Parked, *, by: str, at: datetime) -> Release:
 
     Raises:
         NotWaiting: it was released already.
+        OtherCurrency: it is to be rated anew, and the prices are in another one.
     """
     change = rules.released(parked, by, at)
     bill = get_bill_at(EVERYTHING, Node(parked.distributor_id), parked.bill_sk)
@@ -45,7 +46,7 @@ def releasing(parked: Parked, *, by: str, at: datetime) -> Release:
 
 def _rated_anew(bill: Bill, at: datetime) -> Release:
     distributor = get_distributor(EVERYTHING, bill.node.distributor)
-    prices = drafts.repriced(distributor, bill.period_start_on, at.astimezone(UTC).date())
+    prices = drafts.repriced(distributor, bill, at.astimezone(UTC).date())
     return Release(bill, [Update(bill, rules.rated_anew(bill, prices))], [])
 
 

@@ -172,7 +172,7 @@ def _last_paid(
         wanted = {account.account_id for account in accounts}
         for bill in _paid_last(scope, distributor, today):
             paid_on = bill.paid_on or bill.period_end_on
-            for share in _shares(scope, bill, int(bill.total_minor)):
+            for share in _shares(scope, bill, int(bill.paid_minor)):
                 account_id = share.account.account
                 if account_id in wanted and paid_on >= found.get(account_id, (date.min,))[0]:
                     found[account_id] = paid_on, Money(share.minor, bill.currency)
@@ -191,7 +191,7 @@ def _paid_last(scope: Scope, distributor: "Distributor", today: date) -> list[re
         if end <= distributor.billed_from_on:
             break
         bills = records.list_consolidated_bills(scope, distributor.node, end)
-        if paid := [bill for bill in bills if bill.state == "paid"]:
+        if paid := [bill for bill in bills if bill.state in ("paid", "credited") and bill.paid_minor]:
             return paid
         end = period_ending(int(distributor.payment_day), end).start
     return []
@@ -223,14 +223,15 @@ def _shares(scope: Scope, bill: records.Bill, minor: int, *, with_lines: bool = 
             by_account[line.account_id].append(line)
     in_order = (line for of_account in by_account.values() for line in of_account)
     gross = gross_by_account(in_order, lines.total_of_bill(bill))
-    shares = [each.minor for each in gross.values()]
+    weights = [each.minor for each in gross.values()]
     if bill.credited_minor:
         # What was credited to single accounts is theirs; the rest of the credit is everybody's.
-        notes = records.list_credit_notes(scope, Node(distributor), bill.reference or "")
-        credited = credits.credited_by_account(notes)
-        left = [share - credited.get(own_id, 0) for own_id, share in zip(by_account, shares, strict=True)]
-        shares = left if any(left) else shares
-    if minor != sum(shares):
-        shares = allocate(minor, shares)
+        credited = credits.net_by_account(records.list_credit_notes(scope, bill.node, bill.reference or ""))
+        left = [
+            sum(line.amount for line in of_account) - credited.get(account_id, 0)
+            for account_id, of_account in by_account.items()
+        ]
+        weights = left if any(left) else weights
+    shares = weights if minor == bill.total_minor else allocate(minor, weights)
     for (account_id, of_account), share in zip(by_account.items(), shares, strict=True):
         yield _Share(Node(distributor, of_account[0].partner_id, account_id), share, tuple(of_account))
