@@ -61,7 +61,7 @@ _BEYOND_THE_SUBTREE = {
     "accounts.change_account": ("EMAIL#",),
     "identity.access_account": ("TOKEN#", "SESSION#", "USER#"),
     "identity.sign_out": ("SESSION#",),
-    "identity.create_user": ("EMAIL#",),
+    "identity.create_user": ("EMAIL#", "THROTTLE#"),
     "identity.change_user": ("EMAIL#", "THROTTLE#"),
     "identity.remove_user": ("EMAIL#",),
     "identity.resend_confirmation": ("THROTTLE#",),

@@ -311,7 +311,7 @@ def _planted(
     if api_key:
         client, listed = _client(f"cid_{user_id}", portal, user_id, home.world)
         own += [client, listed]
-        opened = actions.open_client_session(client, Origin(now, HERE, "curl"))
+        opened = actions.open_client_session(client, user, Origin(now, HERE, "curl"))
         session_id = opened.tokens.refresh_token.removeprefix(tokens.REFRESH).partition(".")[0]
     store(*own)
     write([stage(each) for each in opened.writes])

@@ -27,7 +27,7 @@ class NewIpEntry(BaseModel, extra="forbid"):
     description: Line = ""
 
 
-@operation(Permission.SECURITY_MANAGE, portals=ANYBODY, status=201)
+@operation(Permission.SECURITY_MANAGE, portals=ANYBODY, status=201, people_only=True)
 def handler(call: Call, body: NewIpEntry) -> ip_views.IpEntry:
     security = records.find_security(call.caller.portal)
     given = body.model_dump(exclude_unset=True, by_alias=True)

@@ -44,7 +44,8 @@ def handler(call: Call, body: ChallengeAnswer) -> views.Tokens | views.Challenge
         raise AccessDenied
     sent = body.model_dump(exclude_unset=True, exclude={"challenge_token"})
     challenges.check_answers(challenge, sent)
-    throttle.attempt_code(user.user_id, call.now)
+    if challenge.step in challenges.WITH_CODE:
+        throttle.attempt_code(user.user_id, call.now)
     given = challenges.Given(**sent)
     answered = challenges.answered(pending, given, call.origin)
     if answered is None:
@@ -52,24 +53,28 @@ def handler(call: Call, body: ChallengeAnswer) -> views.Tokens | views.Challenge
         entry = _told(call, pending, completed=False, second_factor=tried)
         call.commit_now(challenges.wrong(challenge), audit=[entry], by=by)
         raise challenges.WrongAnswer
-    throttle.succeeded_code(user.user_id)
+    if challenge.step in challenges.WITH_CODE:
+        throttle.succeeded_code(user.user_id)
     # Staged first: what comes next is decided from what the answer has changed.
     call.commit(Delete(challenge), *answered.writes, audit=answered.entries, send=answered.messages, by=by)
     shown = answered.second_factor or challenge.second_factor or ""
     passed = challenges.go_on(pending.candidate, user, call.origin, challenge.method, shown)
-    entries = [_told(call, pending, completed=True, second_factor=shown)] if passed.completed else []
-    call.commit(*passed.writes, audit=entries, by=by)
+    entry = _told(call, pending, completed=True, second_factor=shown, asked=passed.asked)
+    call.commit(*passed.writes, audit=[entry], by=by)
     if answered.recovery_codes:
         return passed.answer.model_copy(update={"recovery_codes": answered.recovery_codes})
     return passed.answer
 
 
-def _told(call: Call, pending: Pending, *, completed: bool, second_factor: str = "") -> Entry:
+def _told(
+    call: Call, pending: Pending, *, completed: bool, second_factor: str = "", asked: str = ""
+) -> Entry:
     described = rules.sign_in_description(
         completed=completed,
         user_agent=call.user_agent,
         address=call.address,
         method=pending.challenge.method,
         second_factor=second_factor,
+        asked=asked,
     )
     return Entry(Activity.SIGN_IN, pending.user.node, described, completed=completed)

@@ -25,7 +25,7 @@ class IpEntryChanges(BaseModel, extra="forbid"):
     description: Line = ""
 
 
-@operation(Permission.SECURITY_MANAGE, portals=ANYBODY)
+@operation(Permission.SECURITY_MANAGE, portals=ANYBODY, people_only=True)
 def handler(call: Call, body: IpEntryChanges) -> ip_views.IpEntry:
     security = records.find_security(call.caller.portal)
     before = ip_restrictions.get_entry(security, call.path["entry_id"])

@@ -28,13 +28,13 @@ def handler(call: Call, body: PasswordChange) -> None:
     by = actions.acting(user)
     if user.sign_in_type != "email":
         raise password_changes.NoPassword
-    throttle.attempt_code(user.user_id, call.now)
+    throttle.attempt_code(user.user_id, call.now, what="password")
     password_hash = rules.password_hash_of(user, records.find_credentials(user.user_id))
     if not passwords.matches(body.current, password_hash):
         entry = Entry(Activity.SECURITY_SETTINGS_CHANGED, user.node, "Changed the password", completed=False)
         call.commit_now(audit=[entry], by=by)
         raise WrongPassword(errors=(FieldError("current", WrongPassword.detail),))
-    throttle.succeeded_code(user.user_id)
+    throttle.succeeded_code(user.user_id, what="password")
     password_changes.check(body, email=user.email, password_hash=password_hash)
     changed = password_changes.change(user, body.new, call.origin, keep=sessions.signed_in(call.caller))
     entry = Entry(Activity.SECURITY_SETTINGS_CHANGED, user.node, "Changed the password")

@@ -3,7 +3,8 @@
 Changes what is given and leaves the rest. A new e-mail address counts once it is confirmed by the link that is mailed
 there; that of a user who has not confirmed any yet is replaced at once, with a new invitation. Permissions and states
 work on the user's next request. Nobody gives more than they hold, changes somebody who holds more, or locks themselves
-out, and the last administrator stays one.
+out, and the last administrator stays one. A new role, list, state or way to sign in voids an address that is not confirmed
+yet. API keys change no e-mail address, no way to sign in, and make nobody an administrator.
 """
 
 from typing import Annotated, Literal

@@ -2,7 +2,7 @@
 
 Turns two-factor authentication on for yourself, with the first code of the authenticator app that was begun: from now on
 signing in asks for a code. Answers 10 recovery codes, which are shown this once. Where an app is in use already, the new
-one takes its place, with new recovery codes; that needs a proof that it is you as well.
+one takes its place, with new recovery codes; that needs a proof that it is you as well. You are mailed about either.
 """
 
 from pydantic import BaseModel
@@ -41,5 +41,6 @@ def handler(call: Call, body: FirstCode) -> views.RecoveryCodes:
     signed_in = sessions.signed_in(call.caller)
     shown = [Update(signed_in, Change(second_factor=True))] if signed_in else []
     entry = Entry(Activity.SECURITY_SETTINGS_CHANGED, user.node, what)
-    call.commit(*turned_on.writes, *shown, audit=[entry], by=actions.acting(user))
+    told = authenticators.told(user, what, call.origin)
+    call.commit(*turned_on.writes, *shown, audit=[entry], send=[told], by=actions.acting(user))
     return views.RecoveryCodes(recovery_codes=turned_on.recovery_codes)

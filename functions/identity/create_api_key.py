@@ -1,7 +1,8 @@
 """POST /v1/api-keys
 
 Makes an API key of your own for your own portal. It may do what you may, sees the accounts that you see, comes from the
-addresses that you may come from, and ends when you are disabled or removed. The secret is answered this once. At most 20
+addresses that you may come from, and ends when you are removed. While you are disabled it gets no tokens; those it had
+before are over for good, and new ones can be had once you are enabled again. The secret is answered this once. At most 20
 keys. API keys themselves make none.
 """
 

@@ -1,7 +1,7 @@
 """POST /v1/users
 
 Adds a user to the portal and mails the link that confirms the address; until it is followed the user cannot sign in.
-Nobody gives more than they may do and see themselves.
+Nobody gives more than they may do and see themselves, and nobody mails strangers as often as they like.
 """
 
 from typing import Annotated
@@ -32,5 +32,7 @@ def handler(call: Call, body: NewUser) -> user_views.User:
     invitation = actions.invited(user, call.now)
     entry = Entry(Activity.USER_MANAGEMENT, user.node, user_rules.described_new(user, accessible))
     lists = relisted(user.node, user.user_id, accessible)
-    call.commit(*invitation.writes, *lists, audit=[entry], send=invitation.messages)
+    staying = managing.portal_stays(call)
+    managing.count_mail(call, user.email)
+    call.commit(*staying, *invitation.writes, *lists, audit=[entry], send=invitation.messages)
     return user_views.user(user, accessible, call.scope.accessible)

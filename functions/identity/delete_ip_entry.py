@@ -10,7 +10,7 @@ from portal.operation import ANYBODY, Call, operation
 from portal.permissions import Permission
 
 
-@operation(Permission.SECURITY_MANAGE, portals=ANYBODY)
+@operation(Permission.SECURITY_MANAGE, portals=ANYBODY, people_only=True)
 def handler(call: Call) -> None:
     security = records.find_security(call.caller.portal)
     entry = ip_restrictions.get_entry(security, call.path["entry_id"])

@@ -1,7 +1,7 @@
 """POST /v1/auth/password/forgot
 
 Mails a link to set a new password, good once and for 24 hours, to the user with this e-mail address. The answer is the
-same, after the same work, whether or not there is one. Asking again voids the earlier link.
+same, after the same work, whether or not there is one. Asking again voids the earlier link, but not a good invitation.
 """
 
 from typing import Annotated

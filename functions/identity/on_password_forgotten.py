@@ -21,4 +21,4 @@ def handler(work: Work, message: PasswordForgotten) -> None:
     owner = records.find_email_owner(message.email)
     user = owner and records.find_user(Node.parse(owner.path), owner.user_id)
     if user and actions.portal_stands(user):
-        work.commit(send=password_help.answer(user, message.asked_id))
+        work.commit(send=password_help.answer(user, message.asked_id, work.now))

@@ -1,7 +1,7 @@
 """DELETE /v1/me/totp
 
 Turns two-factor authentication off for yourself; needs your password, a code, or a recovery code. Refused while your
-portal requires it. The recovery codes are void.
+portal requires it. The recovery codes are void, and you are mailed about it.
 """
 
 from portal.identity import actions, authenticators, records, throttle
@@ -29,4 +29,5 @@ def handler(call: Call, body: authenticators.Proof) -> None:
     # Whoever requires it at the same moment comes either before this or after.
     unchanged = [Check(security)] if security else []
     entry = Entry(Activity.SECURITY_SETTINGS_CHANGED, user.node, what)
-    call.commit(*unchanged, *authenticators.turned_off(user, credentials), audit=[entry], by=by)
+    off, told = authenticators.turned_off(user, credentials), authenticators.told(user, what, call.origin)
+    call.commit(*unchanged, *off, audit=[entry], send=[told], by=by)

@@ -21,7 +21,7 @@ class NewSecurityPolicy(BaseModel, extra="forbid"):
     two_factor_required: StrictBool
 
 
-@operation(Permission.SECURITY_MANAGE, portals=ANYBODY)
+@operation(Permission.SECURITY_MANAGE, portals=ANYBODY, people_only=True)
 def handler(call: Call, body: NewSecurityPolicy) -> views.SecurityPolicy:
     portal = call.caller.portal
     security, signed_in = records.find_security(portal), sessions.signed_in(call.caller)

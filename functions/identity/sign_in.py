@@ -4,7 +4,7 @@ Signs in with e-mail address and password. Answers an access token, good for 15 
 challenge, where more is asked: a code of the authenticator app (`totp`), a new password in the place of an expired one
 (`password_expired`), or to set up an authenticator app, because the portal demands it (`enrol_totp`). Whether the
 address is unknown, the password wrong or the address not confirmed yet, the answer is the same, in the same time. Failed
-attempts are audited as well, and too many are refused for a while.
+attempts are audited as well, and so is a right password after which more is asked; too many are refused for a while.
 """
 
 from typing import Annotated
@@ -45,8 +45,9 @@ def handler(call: Call, body: Credentials) -> views.Tokens | views.Challenge:
         raise AccessDenied
     throttle.succeeded_from("sign-in", body.email, call.origin)
     passed = challenges.go_on(found, user, call.origin, "password")
-    entries = [Entry(Activity.SIGN_IN, home, _described(call, completed=True))] if passed.completed else []
-    call.commit(*passed.writes, audit=entries, by=actions.acting(user))
+    described = _described(call, completed=True, asked=passed.asked)
+    entry = Entry(Activity.SIGN_IN, home, described)
+    call.commit(*passed.writes, audit=[entry], by=actions.acting(user))
     if passwords.is_outdated(credentials.password_hash or ""):
         call.commit(Update(credentials, rules.rehashed(passwords.hashed(body.password))))
     return passed.answer
@@ -56,10 +57,12 @@ def _refuse(call: Call, body: Credentials, found: actions.Candidate) -> None:
     """Write down a failed sign-in: one item, wherever there is somebody whom it is about."""
     described = _described(call, completed=False)
     if found.user is None:
-        return call.commit_now(Put(actions.failed_sign_in(body.email, described, call.now)))
+        return call.commit_now(Put(actions.failed_sign_in(records.kept(body.email), described, call.now)))
     entry = Entry(Activity.SIGN_IN, found.user.node, described, completed=False)
     return call.commit_now(audit=[entry], by=actions.acting(found.user))
 
 
-def _described(call: Call, *, completed: bool) -> str:
-    return rules.sign_in_description(completed=completed, user_agent=call.user_agent, address=call.address)
+def _described(call: Call, *, completed: bool, asked: str = "") -> str:
+    return rules.sign_in_description(
+        completed=completed, user_agent=call.user_agent, address=call.address, asked=asked
+    )

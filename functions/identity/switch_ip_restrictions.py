@@ -15,7 +15,7 @@ class SwitchedTo(BaseModel, extra="forbid"):
     enabled: StrictBool
 
 
-@operation(Permission.SECURITY_MANAGE, portals=ANYBODY)
+@operation(Permission.SECURITY_MANAGE, portals=ANYBODY, people_only=True)
 def handler(call: Call, body: SwitchedTo) -> ip_views.IpRestrictionSwitch:
     security = records.find_security(call.caller.portal)
     if body.enabled is not ip_restrictions.is_on(security):

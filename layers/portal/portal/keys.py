@@ -243,7 +243,7 @@ def email(folded: str) -> tuple[str, str]:
 
 
 def failed_sign_in(folded: str, at: datetime, own_id: str) -> tuple[str, str]:
-    """A failed sign-in with an e-mail address that nobody owns."""
+    """A failed sign-in with an e-mail address that nobody owns; a hash where what was typed has not the form of one."""
     return f"SIGN_IN#{folded}{_END}", f"FAILED#{instant(at)}#{own_id}"
 
 

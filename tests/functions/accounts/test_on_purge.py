@@ -4,11 +4,12 @@ import boto3
 import pytest
 
 from portal import keys
+from portal.accounts import purge as purging
 from portal.accounts import rules
 from portal.accounts.records import find_account_at, find_entries
 from portal.adapters import files
 from portal.change import Change
-from portal.identity.records import find_email_owner
+from portal.identity.records import EmailOwner, User, find_email_owner
 from portal.journal import AuditEntry
 from portal.scope import EVERYTHING
 from portal.settings import settings
@@ -225,3 +226,29 @@ def test_an_address_that_is_no_users_any_more_is_free_as_well(world: World) -> N
     assert all(find_email_owner(address) for address in addresses)
     purge(world)
     assert [find_email_owner(address) for address in addresses] == [None] * 3
+
+
+def test_the_address_of_who_appears_while_it_is_erased_is_free_as_well(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = an_account(world, a_distributor(world))
+    remove(world, account)
+    confirm_purge(world, account)
+    done = list[bool]()
+    given = {"email": "late@example.com", "name": "L", "role": "administrator", "state": "invited"}
+    late = User(keys.node(account), keys.user("usr_late"), user_id="usr_late", permissions=[], **given)
+    owner = EmailOwner(*keys.email(late.email), path=str(account), user_id=late.user_id)
+    close = purging.close_usage
+
+    def meanwhile(*of: Any) -> None:
+        if not done:
+            done.append(True)
+            store(late, owner)
+        close(*of)
+
+    monkeypatch.setattr(purging, "close_usage", meanwhile)
+    world.advance(days=40)
+    purge(world, times=2)
+    assert done == [True]
+    assert find_email_owner(late.email) is None
+    assert "USER" not in left_of(account)

@@ -1,8 +1,10 @@
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from portal.identity import throttle
 from portal.identity.records import find_email_owner, find_user
 from portal.permissions import Permission
 from portal.scope import Caller
@@ -13,12 +15,15 @@ from tests.builders import (
     a_partner,
     a_user_of,
     an_account,
+    an_api_key,
     an_authenticator,
     an_email,
     audit_trail,
     bearer,
+    client_tokens,
     confirm,
     deliver_mail,
+    forget_password,
     link_in,
     sent_mails,
     sign_in,
@@ -300,12 +305,73 @@ def test_accounts_have_their_own_administrators(world: World, distributor: Node)
     assert change(world, inside, colleague, name="Other").code == "not_permitted"
 
 
+@pytest.mark.parametrize(
+    "decided",
+    [{"state": "disabled"}, {"sign_in_type": "google"}, {"role": "administrator"},
+     {"permissions": ["audit.view"]}, {"accessible_accounts": []}],
+    ids=str,
+)  # fmt: skip
+def test_what_is_decided_on_a_user_voids_an_address_that_a_thief_asked_for(
+    world: World, distributor: Node, decided: dict[str, Any]
+) -> None:
+    a_user_of(world, distributor)
+    by, user = administrator(distributor), a_user_of(world, distributor, role="custom", permissions=MANAGING)
+    assert change(world, user, user, email="thief@evil.example").status == 200
+    link = link_in(next(mail for mail in deliver_mail(world) if mail.to == "thief@evil.example"))
+    assert change(world, by, user, **decided).status == 200
+    if "state" in decided:
+        assert change(world, by, user, state="active").status == 200
+    confirmed = world.call("identity.confirm_email", body={"token": link})
+    assert (confirmed.status, confirmed.code) == (400, "invalid_link")
+    # An address in the same request is the last word.
+    assert change(world, by, user, name="Robin", permissions=["audit.view"], role="custom").status == 200
+    assert change(world, by, user, email="own@example.com", permissions=["settings.view"]).status == 200
+    link = link_in(next(mail for mail in deliver_mail(world) if mail.to == "own@example.com"))
+    assert world.call("identity.confirm_email", body={"token": link}).status == 204
+
+
+def test_disabling_ends_the_tokens_of_api_keys_for_good(world: World, distributor: Node) -> None:
+    by, user = administrator(distributor), a_user_of(world, distributor)
+    a_user_of(world, distributor)
+    key = an_api_key(world, user)
+    before = client_tokens(world, key)
+    partner = a_partner(world, distributor)
+    inside = world.request(
+        "identity.access_partner", before["access_token"], path={"partner_id": partner.partner}
+    ).json
+    refresh = f"grant_type=refresh_token&refresh_token={before['refresh_token']}"
+    assert change(world, by, user, state="disabled").status == 200
+    form = f"grant_type=client_credentials&client_id={key['client_id']}&client_secret={key['client_secret']}"
+    assert world.call("identity.issue_token", form=form).json["error"] == "invalid_client"
+    assert change(world, by, user, state="active").status == 200
+    for token in (before["access_token"], inside["access_token"]):
+        assert bearer(world, token).refused == "session_ended"
+    assert world.call("identity.issue_token", form=refresh).json["error"] == "invalid_grant"
+    assert bearer(world, client_tokens(world, key)["access_token"]).user_id == user.user_id
+
+
+def test_api_keys_do_not_change_how_people_sign_in(world: World, distributor: Node) -> None:
+    a_user_of(world, distributor)
+    user = a_user_of(world, distributor, role="custom", permissions=MANAGING)
+    key = replace(administrator(distributor), client_id="cid_1")
+    for given in ({"email": "thief@evil.example"}, {"sign_in_type": "google"}, {"role": "administrator"}):
+        answer = change(world, key, user, **given)
+        assert (answer.status, answer.code) == (403, "people_only")
+    body = {"email": an_email(), "name": "Robin", "role": "administrator"}
+    assert world.call("identity.create_user", key, body=body).code == "people_only"
+    assert world.call("identity.create_user", key, body=body | {"role": "custom"}).status == 201
+    same = change(world, key, user, email=user.email, sign_in_type="email", name="Robin Brown")
+    assert (same.status, same.json["name"]) == (200, "Robin Brown")
+
+
 def test_an_administrator_turns_two_factor_off_for_who_has_lost_the_app(
-    world: World, distributor: Node
+    world: World, distributor: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user, by = a_user_of(world, distributor), administrator(distributor)
     an_authenticator(world, user.email)
     assert "challenge" in sign_in(world, user.email)
+    monkeypatch.setattr(throttle, "OF_CODES", (throttle.Limit(1, timedelta(days=1)),))
+    throttle.attempt_code(user.user_id, world.now)
     answer = change(world, by, user, two_factor=False)
     assert (answer.status, answer.json["two_factor"]) == (200, False)
     assert "access_token" in sign_in(world, user.email)
@@ -313,6 +379,8 @@ def test_an_administrator_turns_two_factor_off_for_who_has_lost_the_app(
     assert said in audit_trail(distributor)
     deliver_mail(world)
     assert any("has turned off two-factor" in text for text in world.mail_to(user.email))
+    throttle.attempt_code(user.user_id, world.now)
+    throttle.succeeded_code(user.user_id)
     secret, _ = an_authenticator(world, user.email)
     assert "access_token" in sign_in_with_code(world, user.email, secret), "another app takes its place"
 
@@ -331,3 +399,15 @@ def test_nobody_turns_it_on_for_others_or_off_for_themselves_unproved(
     managing = a_user_of(world, distributor, role="custom", permissions=MANAGING)
     assert change(world, managing, user, two_factor=False).code == "holds_more"
     assert "challenge" in sign_in(world, user.email)
+
+
+def test_another_sign_in_type_voids_the_password_for_good(world: World, distributor: Node) -> None:
+    user, by = a_user_of(world, distributor), administrator(distributor)
+    for sign_in_type in ("google", "email"):
+        assert change(world, by, user, sign_in_type=sign_in_type).status == 200
+        body = {"email": user.email, "password": PASSWORD}
+        assert world.call("identity.sign_in", body=body).status == 401
+    [mail] = [each for each in forget_password(world, user.email) if each.to == user.email]
+    chosen = {"token": link_in(mail), "new": PASSWORD, "confirmation": PASSWORD}
+    assert world.call("identity.reset_password", body=chosen).status == 204
+    assert bearer(world, sign_in(world, user.email)["access_token"]).user_id == user.user_id

@@ -9,7 +9,16 @@ from portal.journal import AuditEntry
 from portal.scope import Caller
 from portal.table import Put, query, stage, write
 from portal.tree import Node
-from tests.builders import PASSWORD, a_distributor, bearer, code_of, confirm, sign_in, sign_in_with_code
+from tests.builders import (
+    PASSWORD,
+    a_distributor,
+    bearer,
+    code_of,
+    confirm,
+    deliver_mail,
+    sign_in,
+    sign_in_with_code,
+)
 from tests.world import Answer, World
 
 OFFICE = "office@north.example.com"
@@ -114,6 +123,8 @@ def test_an_app_is_replaced_only_with_a_proof(
     assert answer.status == 200, answer.text
     assert not set(answer.json["recovery_codes"]) & set(recovery)
     assert ("completed", "Replaced the authenticator app", OFFICE) in told(distributor)
+    subjects = {mail.subject for mail in deliver_mail(world)}
+    assert subjects >= {"Two-factor authentication was turned on", "Your authenticator app was replaced"}
     assert sign_in_with_code(world, OFFICE, new)["access_token"]
     challenge = world.call("identity.sign_in", body={"email": OFFICE, "password": PASSWORD}).json
     void = {"challenge_token": challenge["challenge_token"], "recovery_code": recovery[1]}

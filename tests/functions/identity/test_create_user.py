@@ -3,9 +3,11 @@ from typing import Any
 
 import pytest
 
-from portal.identity.records import find_email_owner
+from portal.identity import managing
+from portal.identity.records import find_email_owner, list_users
+from portal.partners import records as partners
 from portal.permissions import HELD_ON, Permission
-from portal.scope import Caller
+from portal.scope import EVERYTHING, Caller
 from portal.tree import DIRECT, VENDOR, Node, Tier
 from tests.builders import (
     PASSWORD,
@@ -19,6 +21,7 @@ from tests.builders import (
     confirm,
     deliver_mail,
     link_in,
+    sent_mails,
     sign_in,
 )
 from tests.world import OPERATOR, Answer, World, administrator
@@ -217,3 +220,82 @@ def test_a_repeat_with_its_key_adds_one(world: World, distributor: Node) -> None
     assert first.status == again.status == 201
     assert first.json == again.json
     assert world.call("identity.list_users", by, query={"search": "robin"}).json["total"] == 1
+
+
+class TestPortalsThatAreRemoved:
+    """Who is calling was let in before."""
+
+    def test_nobody_is_added_to_one_that_is_gone(self, world: World, distributor: Node) -> None:
+        partner, account = a_partner(world, distributor), an_account(world, distributor)
+        path, body = {"account_id": account.account}, {"approve_data_removal": True}
+        by = administrator(distributor)
+        assert world.call("accounts.remove_account", by, path=path, body=body).status == 200
+        assert world.call("partners.remove_partner", by, path={"partner_id": partner.partner}).status == 204
+        for portal in (partner, account):
+            assert create(world, administrator(portal), ROBIN).status == 404
+        assert find_email_owner(ROBIN["email"]) is None
+
+    def test_a_removal_takes_who_was_added_meanwhile(
+        self, world: World, distributor: Node, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        partner = a_partner(world, distributor)
+        find_code, added = partners.find_partner_code, []
+
+        def meanwhile(known: Any) -> Any:
+            if not added:
+                added.append(create(world, administrator(partner), ROBIN).status)
+            return find_code(known)
+
+        monkeypatch.setattr(partners, "find_partner_code", meanwhile)
+        path = {"partner_id": partner.partner}
+        assert world.call("partners.remove_partner", administrator(distributor), path=path).status == 204
+        assert added == [201]
+        assert find_email_owner(ROBIN["email"]) is None
+        assert list(list_users(EVERYTHING, partner)) == []
+
+    def test_accounts_can_be_added_at_the_same_time(
+        self, world: World, distributor: Node, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        partner = a_partner(world, distributor)
+        count_mail, tried = managing.count_mail, []
+
+        def meanwhile(*of: Any, **more: Any) -> None:
+            tried.append(an_account(world, partner))
+            count_mail(*of, **more)
+
+        monkeypatch.setattr(managing, "count_mail", meanwhile)
+        assert create(world, administrator(partner), ROBIN).status == 201
+        assert len(tried) == 1
+
+
+class TestMailsToStrangers:
+    def test_go_to_one_address_five_times_an_hour(self, world: World, distributor: Node) -> None:
+        deliver_mail(world)
+        by, answers = administrator(distributor), []
+        for capitals in (False, True) * 3:
+            email = "VICTIM@elsewhere.example" if capitals else "victim@elsewhere.example"
+            answers.append(create(world, by, ROBIN | {"email": email}))
+            if answers[-1].status == 201:
+                path = {"user_id": answers[-1].json["user_id"]}
+                deliver_mail(world)
+                assert world.call("identity.remove_user", by, path=path).status == 204
+        assert [answer.status for answer in answers] == [201] * 5 + [429]
+        assert answers[-1].headers["Retry-After"] == "3600"
+        # Not even from another portal.
+        elsewhere = administrator(a_distributor(world, an_email()))
+        assert create(world, elsewhere, ROBIN | {"email": "victim@elsewhere.example"}).status == 429
+        assert create(world, by, ROBIN).status == 201
+        sent = [mail.to.lower() for mail in sent_mails()]
+        assert sent.count("victim@elsewhere.example") == 5
+        world.advance(hours=1)
+        assert create(world, by, ROBIN | {"email": "victim@elsewhere.example"}).status == 201
+
+    def test_of_one_portal_have_an_end(
+        self, world: World, distributor: Node, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert managing.MAILS_OF_ONE_PORTAL[0] == 100
+        monkeypatch.setattr(managing, "MAILS_OF_ONE_PORTAL", (2, managing.MAILS_OF_ONE_PORTAL[1]))
+        by, other = administrator(distributor), administrator(a_distributor(world, an_email()))
+        answers = [create(world, by, ROBIN | {"email": an_email()}).status for _ in range(3)]
+        assert answers == [201, 201, 429]
+        assert create(world, other, ROBIN).status == 201

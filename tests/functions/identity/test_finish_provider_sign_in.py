@@ -28,7 +28,7 @@ from tests.identity_provider import (
 )
 from tests.support import Harness
 from tests.trees import plant, store
-from tests.world import World
+from tests.world import World, administrator
 
 EMAIL = "gina@north.example.com"
 SUBJECT = "108202304"
@@ -225,6 +225,27 @@ def test_an_address_that_only_looks_like_a_users_is_nobodys(
     ):
         assert error_in(google.sign_in(SUBJECT, email)) == "sign_in_failed", ascii(email)
     assert trail(north) == []
+
+
+@pytest.mark.parametrize(
+    ("theirs", "another"),
+    [
+        ("strasse.de", "xn--strae-oqa.de"),
+        ("stra\u00dfe.de", "strasse.de"),
+        ("\u03b2\u03c3.gr", "\u03b2\u03c2.gr"),
+    ],
+)
+def test_domains_that_only_folding_makes_one_are_two(
+    world: World, north: Node, google: Provider, theirs: str, another: str
+) -> None:
+    user = user_of(north, world)
+    user.email = f"gina@{theirs}"
+    user.save()
+    owned = keys.email(records.folded(user.email))
+    store(EmailOwner(*owned, path=str(north), user_id=user.user_id, created_at=world.now))
+    assert error_in(google.sign_in("mallory", f"gina@{another}")) == "sign_in_failed"
+    tokens = signed_in(world, google.sign_in(SUBJECT, user.email))
+    assert world.identify(tokens["access_token"]).user_id == user.user_id
 
 
 def test_one_identity_is_one_users_and_one_user_has_one_identity(
@@ -704,3 +725,33 @@ def test_a_crash_leaves_a_user_linked_whole_or_not_at_all(
         challenge_in(google.sign_in(SUBJECT, EMAIL))
         assert present(gina).state == "active"
     assert runs >= 6
+
+
+def test_another_sign_in_type_lets_the_identity_go(world: World, north: Node, google: Provider) -> None:
+    gina, otto = user_of(north, world), user_of(north, world, "otto")
+    signed_in(world, google.sign_in(SUBJECT, EMAIL))
+    for sign_in_type in ("email", "google"):
+        body = {"sign_in_type": sign_in_type}
+        path = {"user_id": gina.user_id}
+        answer = world.call("identity.change_user", administrator(north), path=path, body=body)
+        assert answer.status == 200
+        # Under whatever address: the identity is nobody's any more.
+        assert error_in(google.sign_in(SUBJECT, "gina@elsewhere.example")) == "sign_in_failed"
+    # It can be another's now, and she can have another.
+    taken = world.identify(signed_in(world, google.sign_in(SUBJECT, otto.email))["access_token"])
+    assert taken.user_id == otto.user_id
+    hers = world.identify(signed_in(world, google.sign_in("another", EMAIL))["access_token"])
+    assert hers.user_id == gina.user_id
+    again = world.identify(signed_in(world, google.sign_in(SUBJECT, "x@elsewhere.example"))["access_token"])
+    assert again.user_id == otto.user_id
+
+
+def test_the_same_identity_can_come_back(world: World, north: Node, google: Provider) -> None:
+    gina = user_of(north, world)
+    signed_in(world, google.sign_in(SUBJECT, EMAIL))
+    for sign_in_type in ("microsoft", "google"):
+        path, body = {"user_id": gina.user_id}, {"sign_in_type": sign_in_type}
+        world.call("identity.change_user", administrator(north), path=path, body=body)
+    for email in (EMAIL, "x@elsewhere.example"):
+        found = world.identify(signed_in(world, google.sign_in(SUBJECT, email))["access_token"])
+        assert found.user_id == gina.user_id

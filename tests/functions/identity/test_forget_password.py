@@ -1,9 +1,11 @@
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from portal import keys
+from portal.identity import throttle
 from portal.identity.records import User
 from portal.journal import OutboxMessage
 from portal.table import query
@@ -108,9 +110,18 @@ def test_a_disabled_user_or_one_of_a_removed_portal_is_mailed_nothing(
     assert forget_password(world, EMAIL) == []
 
 
-def test_an_invited_user_is_invited_again_which_voids_the_earlier_link(world: World) -> None:
+def test_nobody_voids_a_good_invitation_by_asking_for_a_password(world: World) -> None:
     a_distributor(world)
     [first] = deliver_mail(world)
+    assert forget_password(world, EMAIL) == []
+    body = {"token": link_in(first), "password": PASSWORD}
+    assert world.call("identity.confirm_email", body=body).status == 204
+
+
+def test_an_invited_user_is_invited_again_once_the_link_is_over(world: World) -> None:
+    a_distributor(world)
+    [first] = deliver_mail(world)
+    world.advance(hours=24)
     [again] = forget_password(world, EMAIL)
     assert again.subject == first.subject
     body = {"password": PASSWORD}
@@ -164,6 +175,14 @@ def test_who_asks_about_many_has_to_wait(world: World) -> None:
     statuses = Counter(forgotten(world, f"{number}@example.com").status for number in range(101))
     assert statuses == {204: 100, 429: 1}
     assert forgotten(world, "0@example.com", address="203.0.113.1").status == 204
+
+
+def test_the_addresses_of_one_ipv6_network_count_as_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "OF_ONE_ADDRESS", throttle.Limit(2, timedelta(minutes=15)))
+    asked = [forgotten(world, f"{n}@example.com", address=f"2001:db8::{n}").status for n in range(1, 4)]
+    assert asked == [204, 204, 429]
 
 
 def test_no_secret_is_stored_queued_or_kept_with_other_tenants(world: World, distributor: Node) -> None:

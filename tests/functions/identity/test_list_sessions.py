@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from portal.identity.actions import open_client_session
-from portal.identity.records import ApiClient
+from portal.identity.records import ApiClient, find_user
 from portal.keys import client
 from portal.scope import Origin
 from portal.table import stage, write
@@ -50,7 +50,9 @@ def a_key(world: World, token: str) -> ApiClient:
 
 
 def sign_in_with_key(world: World, key: ApiClient) -> str:
-    opened = open_client_session(key, Origin(world.now, "192.0.2.9", "curl/8.4.0"))
+    user = find_user(Node.parse(key.user_path), key.user_id)
+    assert user is not None
+    opened = open_client_session(key, user, Origin(world.now, "192.0.2.9", "curl/8.4.0"))
     write([stage(each) for each in opened.writes])
     return opened.tokens.access_token
 

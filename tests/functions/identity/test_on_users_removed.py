@@ -129,3 +129,15 @@ def test_a_purged_account_leaves_nothing_of_its_users(world: World, distributor:
     world.stream("notifications.deliver_outbox")
     assert world.work("identity.on_users_removed", "Forgotten") == 1
     assert left(user_id, account, "3") == []
+
+
+def test_an_identity_that_is_another_users_by_now_stays(
+    world: World, distributor: Node, partner: Node
+) -> None:
+    user_id = the_user(partner).user_id
+    [linked] = query(Federated, *keys.federated("hash_1"))
+    linked.user_id = "usr_other"
+    linked.save()
+    remove(world, distributor, partner)
+    assert world.work("identity.on_users_removed", "Forgotten") == 1
+    assert [each.user_id for each in left(user_id, partner, "1")] == ["usr_other"]

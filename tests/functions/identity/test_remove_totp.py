@@ -13,6 +13,7 @@ from tests.builders import (
     bearer,
     code_of,
     confirm,
+    deliver_mail,
     sign_in,
     sign_in_with_code,
 )
@@ -58,6 +59,7 @@ def test_a_proof_turns_it_off(world: World, distributor: Node, caller: Caller, b
         credentials.recovery_hashes,
     )
     assert left == (None, None, None, [])
+    assert "Two-factor authentication was turned off" in [mail.subject for mail in deliver_mail(world)]
     assert sign_in(world, OFFICE)["access_token"]
     again = turn_off(world, caller, password=PASSWORD)
     assert (again.status, again.code) == (409, "two_factor_off")

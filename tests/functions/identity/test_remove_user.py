@@ -83,3 +83,22 @@ def test_operators_have_users_too(world: World) -> None:
     assert remove(world, billing, second.user_id).code == "holds_more"
     assert remove(world, second, billing.user_id).status == 204
     assert remove(world, second, second.user_id).code == "locks_you_out"
+
+
+def test_an_address_that_earlier_releases_gave_the_tenant_stays_its_own(
+    world: World, distributor: Node
+) -> None:
+    """Their records did not say so."""
+    partner = a_partner(world, distributor, "jacob@anderson.example.com")
+    confirm(world, "jacob@anderson.example.com")
+    other = a_user_of(world, partner)
+    owner = find_email_owner("jacob@anderson.example.com")
+    assert owner is not None
+    first, owner.of_tenant = owner.user_id, False
+    owner.save()
+    assert remove(world, other, first).status == 204
+    owner = find_email_owner("jacob@anderson.example.com")
+    assert owner is not None and (owner.path, owner.user_id, owner.of_tenant) == (str(partner), "", True)
+    path = {"partner_id": partner.partner}
+    assert world.call("partners.remove_partner", administrator(distributor), path=path).status == 204
+    assert find_email_owner("jacob@anderson.example.com") is None

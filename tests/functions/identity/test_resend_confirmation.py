@@ -41,7 +41,8 @@ def test_nobody_is_mailed_without_end(world: World) -> None:
     by = administrator(distributor)
     user_id = world.call("identity.create_user", by, body=ROBIN).json["user_id"]
     answers = [resend(world, by, user_id) for _ in range(6)]
-    assert [answer.status for answer in answers] == [204] * 5 + [429]
+    # The invitation itself was one of five mails to this address.
+    assert [answer.status for answer in answers] == [204] * 4 + [429] * 2
     assert answers[-1].headers["Retry-After"] == "3600"
     world.advance(hours=1)
     assert resend(world, by, user_id).status == 204

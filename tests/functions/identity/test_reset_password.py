@@ -1,8 +1,10 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from portal import keys
+from portal.identity import throttle
 from portal.identity.records import Security, User
 from portal.journal import AuditEntry
 from portal.table import query
@@ -110,6 +112,26 @@ def test_the_second_factor_stays_on(world: World, distributor: Node, token: str)
     answer = world.call("identity.sign_in", body={"email": EMAIL, "password": NEW})
     assert answer.json["challenge"] == "totp"
     assert "access_token" not in answer.json
+
+
+def test_wrong_codes_are_forgotten_with_the_password_three_times_a_day(
+    world: World, distributor: Node, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "OF_CODES", (throttle.Limit(1, timedelta(days=2)),))
+    monkeypatch.setattr(throttle, "RESETS_THAT_CLEAR", throttle.Limit(1, timedelta(days=1)))
+    [user] = query(User, keys.node(distributor), keys.user())
+    for number, waits in enumerate((False, True)):
+        throttle.attempt_code(user.user_id, world.now)
+        with pytest.raises(throttle.TooManyAttempts):
+            throttle.attempt_code(user.user_id, world.now)
+        link = link_in(forget_password(world, EMAIL)[-1]) if number else token
+        assert reset(world, link, f"{NEW} {number}").status == 204
+        if waits:
+            with pytest.raises(throttle.TooManyAttempts):
+                throttle.attempt_code(user.user_id, world.now)
+        else:
+            throttle.attempt_code(user.user_id, world.now)
+            throttle.succeeded_code(user.user_id)
 
 
 def test_a_disabled_user_sets_no_password(world: World, distributor: Node, token: str) -> None:

@@ -148,6 +148,14 @@ class TestNobodyLearns:
         [failed] = query(FailedSignIn, pk)
         assert failed.description == "Native Sign in (Failed) Chrome from ip 198.51.100.7."
 
+    def test_what_is_no_address_is_not_kept_as_it_was_typed(self, world: World, harness: Harness) -> None:
+        for typed in ("My secret Passphrase", "hunter2@home", "x" * 254):
+            try_it(world, typed, "x")
+            world.call("identity.forget_password", body={"email": typed})
+        stored = str(harness.items()).casefold()
+        assert stored.count("sign_in#") == 6
+        assert not [each for each in ("secret passphrase", "hunter2", "xxxxxx") if each in stored]
+
     def test_an_address_that_only_a_tenant_has_is_nobodys(self, world: World) -> None:
         a_distributor(world)
         confirm(world, OFFICE)
@@ -201,7 +209,17 @@ class TestThrottling:
         try_it(world, "x@example.com")
         first = len(harness.calls)
         assert try_it(world, "x@example.com").status == 429
-        assert [each.name for each in harness.calls[first:]] == ["dynamodb.UpdateItem", "dynamodb.GetItem"]
+        counted = ["dynamodb.UpdateItem"] * 2 + ["dynamodb.GetItem"]
+        assert [each.name for each in harness.calls[first:]] == counted
+
+    def test_who_is_refused_uses_up_nobody_elses_attempts(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(throttle, "OF_ONE_ADDRESS", throttle.Limit(2, timedelta(minutes=15)))
+        monkeypatch.setattr(throttle, "OF_ONE_SUBJECT", throttle.Limit(3, timedelta(hours=1)))
+        statuses = [try_it(world, "x@example.com").status for _ in range(6)]
+        assert statuses == [401] * 2 + [429] * 4
+        assert try_it(world, "x@example.com", address="203.0.113.9").status == 401
 
 
 class TestMoreIsAsked:
@@ -216,7 +234,11 @@ class TestMoreIsAsked:
         assert answer.status == 200
         assert (answer.json["challenge"], answer.json["expires_in"]) == ("totp", 600)
         assert set(answer.json) == {"challenge", "challenge_token", "expires_in"}
-        assert len(audited(distributor)) == before, "nobody has signed in yet"
+        assert len(audited(distributor)) == before + 1
+        [entry] = [each for each in audited(distributor) if "OK" not in each.description]
+        said = "Native Sign in (right so far, asked for a code) Chrome from ip 198.51.100.7."
+        assert (entry.description, entry.performed_by) == (said, OFFICE)
+        assert entry.status == "completed", "this step"
         assert bearer(world, answer.json["challenge_token"]).refused == "token_unknown"
 
     def test_an_expired_password_can_only_be_changed(self, world: World) -> None:

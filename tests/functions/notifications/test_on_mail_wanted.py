@@ -7,10 +7,12 @@ import pytest
 from portal import keys
 from portal.adapters import files
 from portal.identity import tokens
-from portal.identity.records import User
+from portal.identity.records import User, list_users
+from portal.journal import AuditEntry
 from portal.notifications.delivery import LARGEST_ATTACHMENTS
 from portal.notifications.messages import LinkWanted, mail
 from portal.permissions import Permission
+from portal.scope import EVERYTHING
 from portal.table import query
 from portal.tree import Node
 from tests.builders import a_distributor, confirm, deliver_mail, link_in, sent_mails
@@ -254,3 +256,47 @@ class TestFailures:
 
 def sends_mail(call: Call) -> bool:
     return call.name == "sesv2.SendEmail"
+
+
+class TestMailsToStrangers:
+    """Addresses that nobody has confirmed, whatever has them mailed."""
+
+    VICTIM = "victim@elsewhere.example"
+
+    def test_go_to_one_address_five_times_an_hour(self, world: World) -> None:
+        distributor = a_distributor(world)
+        by = administrator(distributor)
+        deliver_mail(world)
+        for _ in range(7):
+            for email in (self.VICTIM, "office@north.example.com"):
+                body = {"email": email}
+                assert world.call("settings.change_account_settings", by, body=body).status == 200
+                if email == self.VICTIM:
+                    deliver_mail(world)
+        assert [sent.to for sent in sent_mails()].count(self.VICTIM) == 5
+        refused = [
+            each for each in query(AuditEntry, keys.node(distributor), "AUDIT#") if each.status == "failed"
+        ]
+        said = f"Mail to {self.VICTIM} not sent: too many for one hour"
+        assert [(each.activity, each.description) for each in refused] == [("notification", said)] * 2
+        world.advance(hours=1)
+        world.call("settings.change_account_settings", by, body={"email": self.VICTIM})
+        assert self.VICTIM in [sent.to for sent in deliver_mail(world)]
+
+    def test_what_did_not_go_is_not_counted(self, world: World, harness: Harness) -> None:
+        distributor = a_distributor(world)
+        [wanted] = list_users(EVERYTHING, distributor)
+        message = invitation(distributor, wanted.user_id, wanted.email)
+        for _ in range(6):
+            harness.fail(kind=Fault.THROTTLING, match=sends_mail)
+            assert not taken(world, message)
+        assert deliver(world, message) == [wanted.email]
+
+    def test_many_accounts_can_be_added_at_once(self, world: World) -> None:
+        distributor = a_distributor(world)
+        deliver_mail(world)
+        for number in range(8):
+            body = {"name": f"Customer {number}", "email": f"customer{number}@example.com"}
+            answer = world.call("accounts.create_account", administrator(distributor), body=body)
+            assert answer.status == 201
+        assert len(deliver_mail(world)) == 8

@@ -26,7 +26,7 @@ def a_user(**values: Any) -> Any:
     }
     usual |= {"state": "active", "limited": False, "link_hash": None, "node": DISTRIBUTOR, "session_epoch": 0}
     usual |= {"sign_in_type": "email", "reset_hash": None, "pending_email": None}
-    usual["two_factor"] = False
+    usual |= {"two_factor": False, "client_epoch": 0, "credentials_epoch": 0}
     return SimpleNamespace(**usual | values)
 
 
@@ -99,7 +99,7 @@ class TestSigningIn:
 
     @pytest.mark.parametrize("state", ["invited", "disabled"])
     def test_only_active_users_have_a_password_to_compare_with(self, state: str) -> None:
-        chosen: Any = SimpleNamespace(password_hash="hash")
+        chosen: Any = SimpleNamespace(password_hash="hash", password_epoch=0)
         assert rules.password_hash_of(a_user(), chosen) == "hash"
         for user, credentials in (
             (a_user(state=state), chosen),
@@ -108,6 +108,26 @@ class TestSigningIn:
             (None, chosen),
         ):
             assert rules.password_hash_of(user, credentials) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Gina@North.example.com", " gina@north.EXAMPLE.com", True),
+        ("a@stra\u00dfe.de", "a@xn--strae-oqa.de", True),
+        ("a@stra\u00dfe.de", "a@strasse.de", False),
+        ("a@\u03b2\u03c3.gr", "a@\u03b2\u03c2.gr", False),
+        ("\u212aim@example.com", "kim@example.com", False),
+        ("ge\u00dfler@example.com", "gessler@example.com", False),
+        ("a@\u2028.com", "a@\u2028.com", False),
+        ("nobody", "nobody", False),
+        ("a@example.com", None, False),
+    ],
+)
+def test_an_address_is_anothers_only_where_mail_to_both_is_one_persons(
+    one: str, other: str | None, same: bool
+) -> None:
+    assert rules.same_address(one, other) is same
 
 
 class TestSteps:
@@ -353,6 +373,8 @@ class TestStanding:
         assert rules.refusal(rules.Bearer(user, by_key, []), ADDRESS, NOW) == "api_key_deleted"
         disabled = rules.Bearer(a_user(state="disabled"), by_key, [], api_client=A_CLIENT)
         assert rules.refusal(disabled, ADDRESS, NOW) == "user_disabled"
+        again = rules.Bearer(a_user(client_epoch=1), by_key, [], api_client=A_CLIENT)
+        assert rules.refusal(again, ADDRESS, NOW) == "session_ended"
 
     def test_a_required_second_factor_is_asked_of_people_and_not_of_api_keys(self) -> None:
         demanding = a_security(two_factor_required=True)

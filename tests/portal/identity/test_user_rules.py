@@ -129,11 +129,24 @@ def test_a_change_is_what_differs() -> None:
 def test_who_is_disabled_or_signs_in_another_way_is_signed_out() -> None:
     user = a_user(session_epoch=3)
     for given in ({"state": "disabled"}, {"sign_in_type": "google"}):
-        assert rules.change(user, given) == Change(**given, session_epoch=4, reset_hash=None)
+        changed = rules.change(user, given)
+        assert (changed["session_epoch"], changed["reset_hash"]) == (4, None)
+        assert changed.get("client_epoch") == (1 if "state" in given else None)
     assert rules.change(a_user(state="disabled"), {"state": "active"}) == Change(state="active")
     for state in ("active", "disabled"):
         with pytest.raises(rules.NotConfirmed):
             rules.change(a_user(state="invited"), {"state": state})
+
+
+def test_an_address_that_was_asked_for_before_is_void_when_a_user_is_decided_on_anew() -> None:
+    user, void = a_user(pending_email="thief@example.com"), Change(pending_email=None, link_hash=None)
+    for changed in (Change(state="disabled"), Change(sign_in_type="google"), Change(role="custom")):
+        assert rules.without_pending(user, changed, relisted=False) == void
+    assert rules.without_pending(user, Change(permissions=[]), relisted=False) == void
+    assert rules.without_pending(user, Change(), relisted=True) == void
+    assert rules.without_pending(user, Change(name="Other"), relisted=False) == Change()
+    # An invitation stays good.
+    assert rules.without_pending(a_user(state="invited"), Change(role="custom"), relisted=True) == Change()
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 _ERASED_AT_A_TIME = 500
 _KEPT_UNTIL_BILLED = {keys.NODE, keys.USAGE, keys.RENEWAL, keys.ROLLED_UP}
-_KEPT = {"AUDIT", "API_KEY"}
-"""API keys are deleted with their users' sign-ins (`identity.forgetting`), which lie elsewhere and are found by them."""
+_KEPT = {"AUDIT", "API_KEY", "USER"}
+"""A user ends together with its hold on an e-mail address (`_release_addresses`). API keys are deleted with their users'
+sign-ins (`identity.forgetting`), which lie elsewhere and are found by them.
+"""
 
 
 def advance(work: "Work", node: Node) -> bool:
@@ -46,7 +48,8 @@ def advance(work: "Work", node: Node) -> bool:
         if not settled(partial(_erase, work, node)):
             return False
     roll_up(work, [node])
-    # An event that was just being taken in while the items went may have left some behind.
+    # An event that was just being taken in while the items went may have left some behind, and so may who added a user.
+    settled(partial(_release_addresses, work, node, account.email))
     if not _erase_items(work, node):
         return False
     settled(partial(_delete_rest, work, node))

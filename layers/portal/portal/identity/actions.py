@@ -269,11 +269,10 @@ def open_session(user: User, origin: Origin, *, second_factor: bool) -> Opened:
     )
 
 
-def open_client_session(client: ApiClient, origin: Origin) -> Opened:
+def open_client_session(client: ApiClient, user: User, origin: Origin) -> Opened:
     """A session of an API key, for the own portal of the user that it belongs to."""
-    home = Node.parse(client.user_path)
-    new = _New(home, client.user_id, home, origin.at + rules.SESSION_LASTS)
-    return _open(new, origin, client_id=client.client_id)
+    new = _New(user.node, user.user_id, user.node, origin.at + rules.SESSION_LASTS)
+    return _open(new, origin, epoch=int(user.client_epoch), client_id=client.client_id)
 
 
 def enter(caller: Caller, portal: Node, origin: Origin) -> Opened:

@@ -9,7 +9,9 @@ from datetime import datetime
 from portal import keys
 from portal.change import Change
 from portal.identity.records import EmailOwner, EmailTaken, User, find_email_owner, folded
+from portal.scope import EVERYTHING
 from portal.table import Delete, Put, Update, Write
+from portal.tenants.actions import find_tenant
 from portal.tree import Node
 
 FOR_TENANT = Change(of_tenant=True)
@@ -41,14 +43,19 @@ def claimed(node: Node, email: str, use: Change, at: datetime) -> Write:
 
 
 def released(node: Node, users: Iterable[User], *, tenant_email: str = "") -> list[Write]:
-    """What users of a portal let go of and, where its own address is given, the tenant itself."""
+    """What users of a portal let go of and, where its own address is given, the tenant itself.
+
+    Records of earlier releases do not say what is the tenant's own: that is seen by the tenant.
+    """
     left: dict[str, tuple[EmailOwner, Change]] = {}
+    tenant = find_tenant(EVERYTHING, node)
+    own = folded(tenant.email) if tenant else None
     for user in users:
         owner = find_email_owner(user.email)
         if owner is not None and (owner.path, owner.user_id) == (str(node), user.user_id):
-            left[owner.pk] = owner, Change(user_id="")
+            left[owner.pk] = owner, Change(user_id="", of_tenant=owner.of_tenant or folded(user.email) == own)
     owner = find_email_owner(tenant_email) if tenant_email else None
-    if owner is not None and owner.path == str(node) and owner.of_tenant:
+    if owner is not None and owner.path == str(node) and (owner.of_tenant or owner.pk in left):
         known, change = left.get(owner.pk, (owner, Change()))
         left[owner.pk] = known, change | Change(of_tenant=False)
     return [_without(owner, change) for owner, change in left.values()]

@@ -11,6 +11,9 @@ from portal.change import Change
 from portal.errors import Conflict, Invalid
 from portal.identity import actions, passwords, rules, totp, views
 from portal.identity.records import Credentials, User
+from portal.journal import Message
+from portal.notifications.messages import mail
+from portal.scope import Origin
 from portal.settings import settings
 from portal.table import Update, Write
 
@@ -21,7 +24,7 @@ TURNED_ON, REPLACED, TURNED_OFF = (
     "Replaced the authenticator app",
     "Turned off two-factor authentication",
 )
-"""How the audit trail tells it."""
+"""How the audit trail and a mail to the user tell it."""
 
 
 Code = Annotated[str, Field(pattern=r"^[0-9]{6}$")]
@@ -109,6 +112,22 @@ def turn_on(
 def turned_off(user: User, credentials: Credentials) -> list[Write]:
     """Forget a user's app and recovery codes."""
     return [Update(credentials, rules.without_app()), Update(user, Change(two_factor=False))]
+
+
+def told(user: User, what: str, origin: Origin) -> Message:
+    """The mail that tells a user what became of the app (`TURNED_ON`, `REPLACED`, `TURNED_OFF`), and from where."""
+    return mail(
+        user.node,
+        to=[user.email],
+        template="authenticator_changed",
+        parameters={
+            "name": user.name,
+            "what": what,
+            "at": f"{origin.at:%Y-%m-%d %H:%M} UTC",
+            "browser": rules.browser(origin.user_agent),
+            "address": origin.address,
+        },
+    )
 
 
 # Asking

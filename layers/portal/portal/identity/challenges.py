@@ -36,6 +36,10 @@ _ANSWERS: dict[str, list[set[str]]] = {
 """What may be sent to answer each step."""
 
 
+WITH_CODE = ("totp", "enrol_totp")
+"""Steps whose answer somebody might guess."""
+
+
 class ChallengeOver(NotSignedIn):
     detail = "This sign-in is over: it took too long, was completed, or something has changed. Begin again."
 
@@ -85,7 +89,8 @@ class Passed:
 
     answer: views.Tokens | views.Challenge
     writes: list[Write]
-    completed: bool
+    asked: str = ""
+    """The next challenge's step."""
 
 
 def go_on(candidate: Candidate, user: User, origin: Origin, method: str, second_factor: str = "") -> Passed:
@@ -100,9 +105,9 @@ def go_on(candidate: Candidate, user: User, origin: Origin, method: str, second_
     )
     if not step:
         opened = actions.open_session(user, origin, second_factor=bool(second_factor))
-        return Passed(opened.tokens, opened.writes, completed=True)
+        return Passed(opened.tokens, opened.writes)
     new = begin(user, step, origin, method, second_factor=second_factor)
-    return Passed(views.challenge(step, new.token, new.lasts, new.authenticator), new.writes, completed=False)
+    return Passed(views.challenge(step, new.token, new.lasts, new.authenticator), new.writes, step)
 
 
 # Answering
@@ -189,7 +194,7 @@ def answered(pending: Pending, given: Given, origin: Origin) -> Answered | None:
         case "password_expired":
             return _with_new_password(user, credentials, given, origin)
         case "enrol_totp":
-            return _with_authenticator(pending, given.code, origin.at)
+            return _with_authenticator(pending, given.code, origin)
     return Answered()
 
 
@@ -214,7 +219,7 @@ def _with_new_password(
         raise _refused("new_password", weakness)
     if credentials is None or passwords.matches(given.new_password, credentials.password_hash):
         raise _refused("new_password", "This is the password that has expired; choose another.")
-    chosen = rules.with_password(passwords.hashed(given.new_password), origin.at)
+    chosen = rules.with_password(user, passwords.hashed(given.new_password), origin.at)
     return Answered(
         [Update(credentials, chosen), Update(user, rules.password_changed(user))],
         [Entry(Activity.SECURITY_SETTINGS_CHANGED, user.node, "Changed the expired password")],
@@ -222,15 +227,16 @@ def _with_new_password(
     )
 
 
-def _with_authenticator(pending: Pending, code: str, now: datetime) -> Answered | None:
+def _with_authenticator(pending: Pending, code: str, origin: Origin) -> Answered | None:
     user, sealed = pending.user, pending.challenge.enrolment or ""
-    turned_on = authenticators.turn_on(user, pending.candidate.credentials, sealed, code, now)
+    turned_on = authenticators.turn_on(user, pending.candidate.credentials, sealed, code, origin.at)
     if turned_on is None:
         return None
     entry = Entry(Activity.SECURITY_SETTINGS_CHANGED, user.node, authenticators.TURNED_ON)
     return Answered(
         turned_on.writes,
         [entry],
+        [authenticators.told(user, authenticators.TURNED_ON, origin)],
         second_factor=authenticators.CODE,
         recovery_codes=turned_on.recovery_codes,
     )

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from portal.access import relisted
 from portal.change import Change
-from portal.errors import PeopleOnly
 from portal.identity import email_changes, managing, throttle, user_rules
 from portal.identity.records import User
 from portal.journal import Activity, Entry, Message
@@ -45,11 +44,12 @@ def decided(call: "Call", user: User, accessible: frozenset[str] | None, given: 
     user_rules.check_grant(managing.of_caller(call), then)
     if user.user_id == call.caller.user_id:
         user_rules.check_not_locked_out(user, change, now, then)
+    user_rules.check_person(change, by_key=bool(call.caller.client_id))
     email = _email(call, user, given)
-    change |= email.change
+    # An address that is asked for now is the last word.
+    change |= user_rules.without_pending(user, change, relists) | email.change
     if not change and not relists:
         return UserChange(accessible)
-    told = _two_factor_off(call, user) if "two_factor" in change else []
     staying = managing.administrator_stays(call, user) if user_rules.ends_administrator(user, change) else []
     activity = Activity.USER_MANAGEMENT
     if user_rules.about_permissions(change, relists):
@@ -59,18 +59,15 @@ def decided(call: "Call", user: User, accessible: frozenset[str] | None, given: 
     update = Update(user, change | Change(limited=wanted is not None))
     lists = relisted(user.node, user.user_id, wanted) if relists else []
     writes = [update, *lists, *email.writes, *staying]
+    told = _two_factor_off(call, user) if "two_factor" in change else []
     return UserChange(wanted, writes, [entry], [*email.messages, *told])
 
 
 def _two_factor_off(call: "Call", user: User) -> list[Message]:
-    """The mail that tells a user. The app is asked no more; its secret lies sealed, out of this function's reach, until
-    another one takes its place.
-
-    Raises:
-        PeopleOnly: an API key asks for it.
+    """The mail that tells a user, whose wrong codes are forgotten. The app is asked no more; its secret lies sealed, out of
+    this function's reach, until another one takes its place.
     """
-    if call.caller.client_id:
-        raise PeopleOnly
+    throttle.clear_codes(user.user_id)
     parameters = {"name": user.name, "by": call.caller.email}
     return [mail(user.node, to=[user.email], template="two_factor_off", parameters=parameters)]
 
@@ -79,6 +76,7 @@ def _email(call: "Call", user: User, given: dict[str, Any]) -> email_changes.Req
     if "email" not in given:
         return email_changes.Requested()
     asked = email_changes.requested(user, given["email"], call.now)
+    user_rules.check_person(asked.change, by_key=bool(call.caller.client_id))
     if asked.change.get("email") or asked.change.get("pending_email"):
-        throttle.attempt("invitation", user.user_id, *managing.MAILS_TO_ONE_USER, call.now)
+        managing.count_mail(call, given["email"], user_id=user.user_id)
     return asked

@@ -214,8 +214,10 @@ def sign_in(identity: Identity, provider: str, origin: Origin) -> Going:
     The first time, that is the user with the e-mail address that the provider has verified, if it is to sign in there and
     has no other identity: from then on they belong together, whatever addresses either has.
     """
-    linked = records.find_federated(identity.hashed)
-    found = _claimant(identity, linked)
+    stored = records.find_federated(identity.hashed)
+    linked_to = _linked_to(stored) if stored is not None else None
+    linked = stored if linked_to else None
+    found = linked_to or _claimant(identity)
     user, email = found.user, _portals_own_form(identity.email)
     if user is None:
         described = _described(provider, origin, completed=False)
@@ -228,22 +230,30 @@ def sign_in(identity: Identity, provider: str, origin: Origin) -> Going:
     # Imported here: only the end of a sign-in needs it, with all that challenges are made of.
     from portal.identity import challenges
 
-    writes, entries = ([], []) if linked else _linking(found, user, identity, provider, origin.at)
+    new = _Linking(identity, provider, stored)
+    writes, entries = ([], []) if linked else _linking(found, user, new, origin.at)
     challenge = challenges.begin(user, "federated", origin, provider)
     address = f"{settings.portal_url}/signed-in#challenge={challenge.token}"
     return Going(address, "", [*writes, *challenge.writes], entries, actions.acting(user))
 
 
-def _claimant(identity: Identity, linked: Federated | None) -> Candidate:
-    """Whose the identity is; before it is anybody's, who has the e-mail address."""
-    if linked is not None:
-        return actions.candidate(Node.parse(linked.user_path), linked.user_id)
+def _linked_to(stored: Federated) -> Candidate | None:
+    """Whose an identity is: nobody's any more once its user is to sign in another way, even if it is to sign in this way
+    again later. It stays that of a user who is gone, until all that is theirs is deleted.
+    """
+    found = actions.candidate(Node.parse(stored.user_path), stored.user_id)
+    own = rules.federated_hash_of(found.user, found.credentials) if found.user else stored.identity_hash
+    return found if own == stored.identity_hash else None
+
+
+def _claimant(identity: Identity) -> Candidate:
+    """Whose an identity may be that is nobody's yet: of who has the e-mail address."""
     owner = records.find_email_owner(email) if (email := _portals_own_form(identity.email)) else None
     if owner is None or not owner.user_id:
         return Candidate(None, None, None, stands=False)
     found = actions.candidate(Node.parse(owner.path), owner.user_id)
-    # An address that a user is yet to confirm is taken, but not theirs.
-    is_theirs = found.user is not None and records.folded(found.user.email) == records.folded(email)
+    # An address that a user is yet to confirm is taken, but not theirs. Nor is one that is merely reserved with theirs.
+    is_theirs = found.user is not None and rules.same_address(email, found.user.email)
     return found if is_theirs else Candidate(None, None, None, stands=False)
 
 
@@ -264,9 +274,9 @@ def _may_sign_in(found: Candidate, user: User, linked: Federated | None, provide
     """Whether a user may sign in with an identity that is linked, to that user, or to nobody yet."""
     if not found.stands or user.sign_in_type != provider:
         return False
-    own = found.credentials.federated_hash if found.credentials else None
     if linked is not None:
-        return user.state == "active" and own == linked.identity_hash
+        return user.state == "active"
+    own = rules.federated_hash_of(user, found.credentials)
     return user.state in ("active", "invited") and _earlier(own, provider) is None
 
 
@@ -276,27 +286,37 @@ def _earlier(own: str | None, provider: str) -> Federated | None:
     return earlier if earlier is not None and earlier.provider == provider else None
 
 
-def _linking(
-    found: Candidate, user: User, identity: Identity, provider: str, now: datetime
-) -> tuple[list[Write], list[Entry]]:
-    """What makes an identity a user's, in the place of one at another provider, and confirms who was invited."""
-    linked = Federated(
-        *keys.federated(identity.hashed),
-        identity_hash=identity.hashed,
-        provider=provider,
-        user_path=str(user.node),
-        user_id=user.user_id,
-        created_at=now,
-    )
+@dataclass(frozen=True, slots=True)
+class _Linking:
+    """An identity that is to be a user's."""
+
+    identity: Identity
+    provider: str
+    stored: Federated | None
+    """Whose it was before, and is not any more."""
+
+    def linked(self, user: User, now: datetime) -> Write:
+        whose = Change(provider=self.provider, user_path=str(user.node), user_id=user.user_id)
+        if self.stored is not None:
+            return Update(self.stored, whose)
+        key = keys.federated(self.identity.hashed)
+        new = Federated(*key, identity_hash=self.identity.hashed, created_at=now, **whose)
+        return Put(new, taken=IdentityMade)
+
+
+def _linking(found: Candidate, user: User, new: _Linking, now: datetime) -> tuple[list[Write], list[Entry]]:
+    """What makes an identity a user's, in the place of an earlier one, and confirms who was invited."""
     earlier = found.credentials.federated_hash if found.credentials else None
-    let_go = records.find_federated(earlier) if earlier else None
-    own = actions.credentials_of(user, Change(federated_hash=identity.hashed))
+    let_go = records.find_federated(earlier) if earlier and earlier != new.identity.hashed else None
+    # It may have become another user's.
+    gone = [Delete(let_go)] if let_go is not None and let_go.user_id == user.user_id else []
+    own = actions.credentials_of(user, rules.with_identity(user, new.identity.hashed))
     invited = user.state == "invited"
     # Linked only as long as it is the user with this address, to sign in this way.
     still = Update(user, rules.confirm()) if invited else Check(user)
     how = "Confirmed e-mail address" if invited else "Linked"
-    entry = Entry(Activity.USER_MANAGEMENT, user.node, f"{how} {user.email} with {provider.capitalize()}")
-    return [Put(linked, taken=IdentityMade), own, still, *([Delete(let_go)] if let_go else [])], [entry]
+    entry = Entry(Activity.USER_MANAGEMENT, user.node, f"{how} {user.email} with {new.provider.capitalize()}")
+    return [new.linked(user, now), own, still, *gone], [entry]
 
 
 def _refused(code: str, user: User, provider: str, origin: Origin) -> Going:

@@ -35,5 +35,7 @@ def _left(home: Node, user_id: str) -> Iterator[Item]:
         yield listed
     credentials = records.find_credentials(user_id)
     if credentials is not None and credentials.federated_hash:
-        yield from filter(None, (records.find_federated(credentials.federated_hash),))
+        linked = records.find_federated(credentials.federated_hash)
+        # Not one that has become another user's meanwhile.
+        yield from (each for each in (linked,) if each is not None and each.user_id == user_id)
     yield from filter(None, (credentials,))

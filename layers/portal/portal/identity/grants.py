@@ -86,7 +86,7 @@ def _by_client(call: "Call", client: Shown) -> views.Tokens | Refused:
     if not (alive and admitted):
         call.commit_now(audit=[entry], by=by)
         return _ACCESS_DENIED if alive else INVALID_CLIENT
-    opened = actions.open_client_session(key, call.origin)
+    opened = actions.open_client_session(key, user, call.origin)
     records.mark_used(key, call.now.date())
     call.commit(*opened.writes, audit=[entry], by=by)
     throttle.clear("token", f"{place} {client.client_id}")

@@ -59,7 +59,7 @@ def first(link: Link, user: User, password: str | None, now: datetime) -> list[W
         raise _wrong("password", "Choose a password.")
     if weakness := passwords.weakness(password, email=user.email):
         raise _wrong("password", weakness)
-    return [actions.credentials_of(user, rules.with_password(passwords.hashed(password), now))]
+    return [actions.credentials_of(user, rules.with_password(user, passwords.hashed(password), now))]
 
 
 def _wrong(field: str, message: str) -> Invalid:
@@ -79,7 +79,8 @@ def change(user: User, password: str, origin: Origin, *, keep: Session | None = 
     may have asked for them.
     """
     change = rules.password_changed(user)
-    credentials = actions.credentials_of(user, rules.with_password(passwords.hashed(password), origin.at))
+    chosen = rules.with_password(user, passwords.hashed(password), origin.at)
+    credentials = actions.credentials_of(user, chosen)
     kept = [Update(keep, rules.carried_over(change))] if keep else []
     return PasswordChange([credentials, Update(user, change), *kept], [told(user, origin)])
 

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from portal.change import Change
-from portal.identity import records
+from portal.identity import records, rules
 from portal.identity.records import Credentials, Security, User
 from portal.journal import Message
 from portal.notifications.messages import mail
@@ -69,7 +69,7 @@ def _warnings(
         known = credentials.get(user.user_id)
         if known is None or known.password_set_at is None:
             continue
-        if user.state != "active" or user.sign_in_type != "email":
+        if rules.password_hash_of(user, known) is None:
             continue
         set_on = known.password_set_at.date()
         if threshold := warning_due(set_on, days, today, warned_on):

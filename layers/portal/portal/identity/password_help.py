@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from portal import ids, keys
-from portal.identity import actions, records, throttle
+from portal.identity import actions, records, rules, throttle
 from portal.identity.records import User
 from portal.journal import Message, OutboxMessage, waiting
 from portal.notifications.messages import LinkWanted, mail
@@ -20,7 +20,7 @@ def throttled(email: str, origin: Origin) -> None:
     """
     to, at = _MAILS_TO_ONE_ADDRESS, throttle.OF_ONE_ADDRESS
     # In this order: who is throttled uses up nobody else's mails.
-    throttle.attempt("forgotten at", origin.address, at.number, at.window, origin.at)
+    throttle.attempt("forgotten at", throttle.place(origin), at.number, at.window, origin.at)
     throttle.attempt("forgotten of", records.folded(email), to.number, to.window, origin.at)
 
 
@@ -29,15 +29,21 @@ def forgotten(email: str, at: datetime) -> OutboxMessage:
     worker that reads it looks.
     """
     asked_id = ids.new("ask", at)
-    key = keys.password_forgotten(records.folded(email), asked_id)
-    return waiting(key, "PasswordsForgotten", {"email": email, "asked_id": asked_id}, at)
+    kept = records.kept(email)
+    key = keys.password_forgotten(kept, asked_id)
+    return waiting(key, "PasswordsForgotten", {"email": kept, "asked_id": asked_id}, at)
 
 
-def answer(user: User, asked_id: str) -> list[Message]:
-    """What is mailed to a user who has forgotten the password: a link, or how else to sign in; nothing while disabled."""
+def answer(user: User, asked_id: str, now: datetime) -> list[Message]:
+    """What is mailed to a user who has forgotten the password: a link, or how else to sign in; nothing while disabled.
+
+    Whoever was invited is invited again, but not while the link that was mailed is good: anybody may ask, and another
+    one would void it.
+    """
     dedupe = f"password-forgotten {asked_id}"
     if user.state == "invited":
-        return [actions.invitation_mail(user, dedupe)]
+        invited_with = records.find_link(user.link_hash) if user.link_hash else None
+        return [] if rules.is_good(invited_with, user, now) else [actions.invitation_mail(user, dedupe)]
     if user.state != "active":
         return []
     if user.sign_in_type != "email":

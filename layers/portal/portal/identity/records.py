@@ -4,6 +4,7 @@ A user is an item of its portal, which that portal's operations read. What it si
 own that only the functions of this domain may touch.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 
@@ -11,6 +12,7 @@ from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttrib
 
 from portal import keys
 from portal.errors import Conflict, NotFound
+from portal.identity.tokens import hashed
 from portal.scope import Scope
 from portal.table import DateAttribute, InstantAttribute, Item, JsonAttribute, find, find_many, note, query
 from portal.tree import Node
@@ -39,10 +41,16 @@ class User(Item, discriminator="user"):
     """Whether signing in asks for a code of an authenticator app as well."""
     session_epoch = NumberAttribute(default=0)
     """Sessions that were opened in an earlier epoch are over: a changed password begins a new one."""
+    client_epoch = NumberAttribute(default=0)
+    """Likewise of API keys' sessions: being disabled begins a new one."""
+    credentials_epoch = NumberAttribute(default=0)
+    """Passwords and identities of an earlier epoch are void: another sign-in type begins a new one."""
     link_hash = UnicodeAttribute(null=True)
     """Hash of the latest link that confirms an address (`invitation`, `email`); earlier ones are void."""
     reset_hash = UnicodeAttribute(null=True)
-    """Hash of the latest link to set a forgotten password, likewise. A stranger who asks for one voids no other."""
+    """Hash of the latest link to set a forgotten password, likewise. A stranger who asks for one voids no link that
+    confirms an address.
+    """
     pending_email = UnicodeAttribute(null=True)
     """The address that the user is to have once it is confirmed there."""
 
@@ -53,6 +61,8 @@ class Credentials(Item, discriminator="credentials"):
     user_id = UnicodeAttribute()
     password_hash = UnicodeAttribute(null=True)
     password_set_at = InstantAttribute(null=True)
+    password_epoch = NumberAttribute(default=0)
+    """The user's credentials epoch when it was chosen."""
     totp_secret = UnicodeAttribute(null=True)
     """The secret shared with the authenticator app, encrypted (`portal.adapters.vault`)."""
     totp_begun = UnicodeAttribute(null=True)
@@ -63,6 +73,8 @@ class Credentials(Item, discriminator="credentials"):
     """Hashes of the recovery codes that are left."""
     federated_hash = UnicodeAttribute(null=True)
     """Which `Federated` item is this user's."""
+    federated_epoch = NumberAttribute(default=0)
+    """The user's credentials epoch when it was linked."""
 
 
 class Security(Item, discriminator="security"):
@@ -154,7 +166,9 @@ class Session(Item, discriminator="session"):
     portal_path = UnicodeAttribute()
     """Node of the portal that the session speaks for."""
     epoch = NumberAttribute(default=0)
-    """The user's session epoch when it signed in; of a session that was not entered from another one."""
+    """The user's session epoch when it signed in, an API key's its client epoch; of a session that was not entered from
+    another one.
+    """
     second_factor = BooleanAttribute(default=False)
     """Whether a code was asked for when it was opened; likewise."""
     client_id = UnicodeAttribute(null=True)
@@ -235,6 +249,17 @@ class FailedSignIn(Item, discriminator="failed-sign-in"):
 def folded(email: str) -> str:
     """An e-mail address as it is compared: trimmed and case-folded."""
     return keys.folded(email)
+
+
+_ADDRESS = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[\w-]{1,63}\.)+[^\W\d_][\w-]*[^\W_]")
+
+
+def kept(typed: str) -> str:
+    """What is kept of what somebody typed as an e-mail address: the address, folded, or a hash of what has not the form of
+    one, because it may be a password in the wrong field.
+    """
+    address = folded(typed)
+    return address if _ADDRESS.fullmatch(address) else hashed(address)
 
 
 def find_email_owner(email: str) -> EmailOwner | None:

@@ -66,15 +66,33 @@ METHODS = {"password": "email", "google": "google", "microsoft": "microsoft"}
 _NAMES = {"password": "Native", "google": "Google", "microsoft": "Microsoft", "api_key": "API key"}
 
 
+_ASKED = {
+    "totp": "a code",
+    "password_expired": "a new password",
+    "enrol_totp": "an authenticator app to be set up",
+}
+"""What a challenge asks for, by its step."""
+
+
 def sign_in_description(
-    *, completed: bool, user_agent: str, address: str, method: str = "password", second_factor: str = ""
+    *,
+    completed: bool,
+    user_agent: str,
+    address: str,
+    method: str = "password",
+    second_factor: str = "",
+    asked: str = "",
 ) -> str:
     """How the audit trail tells it: `Native Sign in (OK) Chrome from ip 198.51.100.7.`
 
-    With a second factor (`code`, `recovery code`): `Native Sign in with code (OK) ...`.
+    With a second factor (`code`, `recovery code`): `Native Sign in with code (OK) ...`. Where all was right so far and a
+    step is still asked: `Native Sign in (right so far, asked for a code) ...`.
     """
     how = f"{_NAMES[method]} Sign in" + (f" with {second_factor}" if second_factor else "")
-    return f"{how} ({'OK' if completed else 'Failed'}) {browser(user_agent)} from ip {address}."
+    outcome = "OK" if completed else "Failed"
+    if asked:
+        outcome = f"right so far, asked for {_ASKED[asked]}"
+    return f"{how} ({outcome}) {browser(user_agent)} from ip {address}."
 
 
 def password_expired(credentials: "Credentials | None", security: "Security | None", now: datetime) -> bool:
@@ -135,10 +153,10 @@ def confirm() -> Change:
 def may_be_linked(user: "User", purpose: str, email: str) -> bool:
     """Whether a link for this purpose may go to this address, as things are by now."""
     if purpose == "email":
-        return user.state == "active" and _same(email, user.pending_email)
+        return user.state == "active" and same_address(email, user.pending_email)
     if purpose == "password":
-        return user.state == "active" and user.sign_in_type == "email" and _same(email, user.email)
-    return purpose == "invitation" and user.state == "invited" and _same(email, user.email)
+        return user.state == "active" and user.sign_in_type == "email" and same_address(email, user.email)
+    return purpose == "invitation" and user.state == "invited" and same_address(email, user.email)
 
 
 def linked(purpose: str, link_hash: str) -> Change:
@@ -154,16 +172,47 @@ def is_good(link: "Link | None", user: "User | None", now: datetime) -> bool:
     return link.link_hash == latest and may_be_linked(user, link.purpose, link.email)
 
 
-def _same(email: str, other: str | None) -> bool:
-    return other is not None and email.strip().casefold() == other.strip().casefold()
+def same_address(email: str, other: str | None) -> bool:
+    """Whether two e-mail addresses are one, so that having the one shows who has the other.
+
+    Stricter than what addresses are reserved by: folding case makes one domain of `straße.de` and `strasse.de`, which
+    anybody can register apart.
+    """
+    if other is None:
+        return False
+    one, two = _mailbox(email), _mailbox(other)
+    return one is not None and one == two
+
+
+def _mailbox(email: str) -> tuple[str, str] | None:
+    """Local part and domain as they are compared; None where that is no address that the portal's users can have."""
+    local, at, domain = email.strip().rpartition("@")
+    if not at or not local.isascii():
+        return None
+    if not domain.isascii():
+        # Imported here, because few domains need it and every request loads this module.
+        import idna
+
+        try:
+            domain = idna.encode(domain.lower()).decode()
+        except UnicodeError:
+            return None
+    return local.lower(), domain.lower()
 
 
 # Passwords
 
 
-def with_password(password_hash: str, now: datetime) -> Change:
-    """Credentials after a password was chosen."""
-    return Change(password_hash=password_hash, password_set_at=now)
+def with_password(user: "User", password_hash: str, now: datetime) -> Change:
+    """A user's credentials after a password was chosen."""
+    return Change(
+        password_hash=password_hash, password_set_at=now, password_epoch=int(user.credentials_epoch)
+    )
+
+
+def with_identity(user: "User", identity_hash: str) -> Change:
+    """A user's credentials after an identity at a provider was linked."""
+    return Change(federated_hash=identity_hash, federated_epoch=int(user.credentials_epoch))
 
 
 def password_changed(user: "User") -> Change:
@@ -192,7 +241,14 @@ def password_hash_of(user: "User | None", credentials: "Credentials | None") -> 
     """What a password is compared with: nothing unless the user may sign in with one."""
     if user is None or credentials is None or user.state != "active" or user.sign_in_type != "email":
         return None
-    return credentials.password_hash
+    return credentials.password_hash if credentials.password_epoch == user.credentials_epoch else None
+
+
+def federated_hash_of(user: "User", credentials: "Credentials | None") -> str | None:
+    """Which identity at a provider is the user's; not one from before its sign-in type was changed."""
+    if credentials is None or credentials.federated_epoch != user.credentials_epoch:
+        return None
+    return credentials.federated_hash
 
 
 def rehashed(password_hash: str) -> Change:
@@ -283,7 +339,8 @@ def refusal(bearer: Bearer, address: str, now: datetime) -> str:
     by_key = signed_in is not None and bool(signed_in.client_id)
     if by_key and bearer.api_client is None:
         return "api_key_deleted"
-    if not by_key and signed_in is not None and signed_in.epoch != bearer.user.session_epoch:
+    epoch = bearer.user.client_epoch if by_key else bearer.user.session_epoch
+    if signed_in is not None and signed_in.epoch != epoch:
         return "session_ended"
     if not ip_restrictions.allowed(bearer.security, address):
         return "access_denied"

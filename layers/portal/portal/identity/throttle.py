@@ -38,8 +38,12 @@ OF_ONE_SUBJECT = Limit(50, timedelta(hours=1))
 """From wherever."""
 OF_ONE_ADDRESS = Limit(100, timedelta(minutes=15))
 """Whatever is tried from it."""
+LINKS_TO_ONE_ADDRESS = 5, timedelta(hours=1)
+"""How many mails with a link go to an address that nobody has confirmed, and within which time."""
 OF_CODES = (Limit(10, timedelta(minutes=15)), Limit(50, timedelta(days=1)))
 """Of one user, who has shown the first factor each time."""
+RESETS_THAT_CLEAR = Limit(3, timedelta(days=1))
+"""Of one user's password."""
 
 
 class Attempts(Item, discriminator="attempts"):
@@ -82,16 +86,16 @@ def clear(what: str, subject: str) -> None:
 
 
 def attempt_from(what: str, subject: str, origin: Origin) -> None:
-    """Count one more attempt at a subject (an e-mail address, a client id) from where it came: together with the address,
-    by itself, and that address whatever it tries.
+    """Count one more attempt at a subject (an e-mail address, a client id) from where it came: that address whatever it
+    tries, both together, and the subject from wherever. In this order: who is refused uses up nobody else's attempts.
 
     Raises:
         TooManyAttempts: one of them is used up.
     """
     counted = (
+        (f"{what} at", place(origin), OF_ONE_ADDRESS),
         (f"{what} from", f"{place(origin)} {folded(subject)}", OF_ONE_CLIENT),
         (f"{what} of", folded(subject), OF_ONE_SUBJECT),
-        (f"{what} at", place(origin), OF_ONE_ADDRESS),
     )
     for kind, whose, limit in counted:
         attempt(kind, whose, limit.number, limit.window, origin.at)
@@ -114,20 +118,37 @@ def succeeded_from(what: str, subject: str, origin: Origin) -> None:
     give_back(f"{what} of", folded(subject))
 
 
-def attempt_code(user_id: str, now: datetime) -> None:
-    """Count one more attempt at a user's codes (or at the password, by whoever is signed in as that user).
+def attempt_code(user_id: str, now: datetime, *, what: str = "code") -> None:
+    """Count one more attempt at a user's codes, or at another secret (`what`) by whoever is signed in as that user.
 
     Raises:
         TooManyAttempts
     """
     for number, limit in enumerate(OF_CODES):
-        attempt(f"code {number}", user_id, limit.number, limit.window, now)
+        attempt(f"{what} {number}", user_id, limit.number, limit.window, now)
 
 
-def succeeded_code(user_id: str) -> None:
+def succeeded_code(user_id: str, *, what: str = "code") -> None:
     """An attempt counted by `attempt_code` succeeded."""
     for number, _ in enumerate(OF_CODES):
-        give_back(f"code {number}", user_id)
+        give_back(f"{what} {number}", user_id)
+
+
+def clear_codes(user_id: str) -> None:
+    """Take all attempts at a user's codes back: no code is asked any more, or whoever guessed is shut out."""
+    for number, _ in enumerate(OF_CODES):
+        clear(f"code {number}", user_id)
+
+
+def clear_codes_after_reset(user_id: str, now: datetime) -> None:
+    """The same after a forgotten password was set anew: who guessed knew the former one. Three times a day, or whoever
+    reads the user's mail could reset it again and again, and guess on.
+    """
+    try:
+        attempt("code reset", user_id, RESETS_THAT_CLEAR.number, RESETS_THAT_CLEAR.window, now)
+    except TooManyAttempts:
+        return
+    clear_codes(user_id)
 
 
 def place(origin: Origin) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from portal.change import Change
-from portal.errors import Conflict, FieldError, Invalid, NotPermitted
+from portal.errors import Conflict, FieldError, Invalid, NotPermitted, PeopleOnly
 from portal.identity.rules import permissions_at_home
 from portal.permissions import HELD_ON, Permission
 from portal.tree import Tier
@@ -145,7 +145,8 @@ def check_may_touch(by: Holding, target: Holding) -> None:
 def change(user: "User", given: Mapping[str, Any]) -> Change:
     """The attributes that get another value. `given` holds new ones by attribute name.
 
-    Whoever is disabled, or signs in another way from now on, is signed out for good.
+    Whoever is disabled, or signs in another way from now on, is signed out for good; the tokens of API keys are over with
+    the first. With the second, the password or identity until now is void, also if the former way comes back.
 
     Raises:
         Invalid: a custom role without its permissions, or permissions that do not go with the role.
@@ -165,7 +166,32 @@ def change(user: "User", given: Mapping[str, Any]) -> Change:
         changed["session_epoch"] = int(user.session_epoch) + 1
         # Whatever was mailed to set a password is void as well.
         changed["reset_hash"] = None
+    if "sign_in_type" in changed:
+        changed["credentials_epoch"] = int(user.credentials_epoch) + 1
+    if changed.get("state") == "disabled":
+        changed["client_epoch"] = int(user.client_epoch) + 1
     return Change(**changed)
+
+
+def without_pending(user: "User", changed: Change, relisted: bool) -> Change:
+    """That an address which was asked for and not confirmed is void, when somebody decides who the user is anew: it may be
+    a stranger's, who asked for it before.
+    """
+    anew = {"state", "sign_in_type", "role", "permissions"} & set(changed)
+    if not user.pending_email or not (anew or relisted):
+        return Change()
+    return Change(pending_email=None, link_hash=None)
+
+
+def check_person(changed: Change, *, by_key: bool) -> None:
+    """Whether an API key may make this change: not of how people sign in, and nobody an administrator.
+
+    Raises:
+        PeopleOnly
+    """
+    signing_in = {"email", "pending_email", "sign_in_type", "two_factor"} & set(changed)
+    if by_key and (signing_in or changed.get("role") == "administrator"):
+        raise PeopleOnly
 
 
 def after(user: "User", changed: Change, accessible: Collection[str] | None) -> Holding:

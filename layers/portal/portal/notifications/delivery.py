@@ -21,20 +21,24 @@ from portal.consumer import Work
 from portal.distributors.records import get_distributor
 from portal.errors import Conflict
 from portal.identity import records as identity
+from portal.identity import throttle
 from portal.identity.actions import NewLink, renew_link
 from portal.identity.email_changes import tenant_link
 from portal.identity.rules import may_be_linked, permissions_at_home
+from portal.journal import Activity, Entry
 from portal.notifications import templates
 from portal.notifications.messages import LinkWanted, MailWanted
 from portal.notifications.records import Mailed, find_mailed
 from portal.permissions import Permission
 from portal.scope import EVERYTHING
 from portal.settings import settings
-from portal.table import Delete, Put, Update, Write, expiry, settled
+from portal.table import Contended, Delete, Put, Update, Write, expiry, settled
+from portal.telemetry import logger, metrics
 from portal.tree import Node
 
 LARGEST_ATTACHMENTS = 7_000_000
 """Bytes of all files of a mail together; as base64 they are a third more, and SES takes 10 MB."""
+_LINKS = "links to"
 _CLAIMS_KEPT_FOR = timedelta(days=400)
 
 
@@ -108,6 +112,7 @@ def deliver(work: Work, wanted: MailWanted, to: str, files_of_it: Enclosed) -> N
         ses_id = mail.send(to, letter.subject, text, html, files_of_it.attached)
     except mail.NotSent:
         work.commit(Delete(prepared.claim))
+        _did_not_go(wanted, to)
         raise
     work.commit(Update(prepared.claim, Change(state="sent", ses_id=ses_id)))
 
@@ -132,12 +137,41 @@ def _claim(work: Work, wanted: MailWanted, to: str) -> _Prepared | None:
         link = _link(node, wanted.link, to, work.now)
         if link is None:
             return None
+        if not _may_go(work, node, wanted.link, to):
+            return None
         parameters["link"] = link.address
         writes = link.writes
     letter = templates.TEMPLATES[wanted.template](parameters)
     claim = _new_claim(node, mail_hash, wanted.template, work.now)
-    work.commit(Put(claim, taken=OutcomeUnknown), *writes)
+    try:
+        work.commit(Put(claim, taken=OutcomeUnknown), *writes)
+    except Contended:
+        _did_not_go(wanted, to)
+        raise
     return _Prepared(letter, claim)
+
+
+def _may_go(work: Work, node: Node, wanted: LinkWanted, to: str) -> bool:
+    """Count a mail to an address that nobody has confirmed, whatever asked for it; one too many is not sent, and the audit
+    trail tells. Links for a forgotten password are counted by who asks.
+    """
+    if wanted.purpose == "password":
+        return True
+    try:
+        throttle.attempt(_LINKS, identity.folded(to), *throttle.LINKS_TO_ONE_ADDRESS, work.now)
+    except throttle.TooManyAttempts:
+        logger.warning("mail not sent: too many to one address", extra={"node": str(node)})
+        metrics.add_metric("MailThrottled", unit="Count", value=1)
+        said = f"Mail to {to} not sent: too many for one hour"
+        work.commit(audit=[Entry(Activity.NOTIFICATION, node, said, completed=False)])
+        return False
+    return True
+
+
+def _did_not_go(wanted: MailWanted, to: str) -> None:
+    """Take back what `_may_go` counted: the message comes again."""
+    if wanted.link and wanted.link.purpose != "password":
+        throttle.give_back(_LINKS, identity.folded(to))
 
 
 def _link(node: Node, wanted: LinkWanted, to: str, at: datetime) -> NewLink | None:

@@ -106,6 +106,39 @@ def two_factor_off(given: Parameters) -> Letter:
     )
 
 
+_APP_CHANGES = {
+    "Turned on two-factor authentication": (
+        "Two-factor authentication was turned on",
+        "Signing in asks for a code of your authenticator app from now on.",
+    ),
+    "Replaced the authenticator app": (
+        "Your authenticator app was replaced",
+        "Signing in asks for a code of the new one; the earlier app and its recovery codes are void.",
+    ),
+    "Turned off two-factor authentication": (
+        "Two-factor authentication was turned off",
+        "Signing in asks for no code of an authenticator app any more.",
+    ),
+}
+
+
+def authenticator_changed(given: Parameters) -> Letter:
+    """To a user who has changed the own two-factor authentication: `name`, `what` (as the audit trail tells it), and `at`,
+    with which `browser`, from which `address`.
+    """
+    subject, then = _APP_CHANGES[given["what"]]
+    return Letter(
+        subject,
+        (
+            f"Hello {given['name']},",
+            f"this was done for your access to the {settings.vendor_name} portal on {given['at']} "
+            f"with {given['browser']} from {given['address'] or 'an unknown address'}. {then}",
+        ),
+        ("Open the portal", "/"),
+        ("If it was not you, set a new password at once and tell your administrator.",),
+    )
+
+
 def password_expiring(given: Parameters) -> Letter:
     """To a user whose password expires soon: `name`, and the day, `expires_on`."""
     return Letter(
@@ -288,6 +321,7 @@ TEMPLATES: dict[str, Callable[[Parameters], Letter]] = {
         no_password,
         password_changed,
         two_factor_off,
+        authenticator_changed,
         password_expiring,
         usage_report,
         audit_export,
