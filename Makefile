@@ -67,7 +67,7 @@ build: .venv-cloud/requirements.txt ## build for AWS
 	$(CLOUD)/python -m local.package .aws-sam/build/functions.zip
 
 deploy: build ## deploy to AWS with your own credentials
-	SAM_CLI_TELEMETRY=0 SAM_CLI_BETA_PACKAGE_PERFORMANCE=1 $(CLOUD)/sam deploy
+	SAM_CLI_TELEMETRY=0 SAM_CLI_BETA_PACKAGE_PERFORMANCE=1 $(CLOUD)/sam deploy $(ARGS)
 
 # Environments: made anew parts only when their requirements changed.
 

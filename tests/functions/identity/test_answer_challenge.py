@@ -14,11 +14,9 @@ from portal.table import Put, Update, find, query, stage, write
 from portal.tree import Node
 from tests.builders import (
     PASSWORD,
-    a_distributor,
     an_authenticator,
     bearer,
     code_of,
-    confirm,
     deliver_mail,
     sign_in,
     sign_in_with_code,
@@ -28,13 +26,6 @@ from tests.world import Answer, World
 
 OFFICE = "office@north.example.com"
 NEW = "another walk on a brighter morning"
-
-
-@pytest.fixture
-def distributor(world: World) -> Node:
-    node = a_distributor(world)
-    confirm(world, OFFICE)
-    return node
 
 
 @pytest.fixture

@@ -19,13 +19,6 @@ ARN = "arn:aws:execute-api:eu-central-1:123456789012:api1/live/GET/v1/partners/p
 
 
 @pytest.fixture
-def distributor(world: World) -> Node:
-    node = a_distributor(world)
-    confirm(world, "office@north.example.com")
-    return node
-
-
-@pytest.fixture
 def token(world: World, distributor: Node) -> str:
     access_token: str = sign_in(world, "office@north.example.com")["access_token"]
     return access_token

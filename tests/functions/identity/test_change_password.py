@@ -10,10 +10,8 @@ from portal.table import query
 from portal.tree import Node
 from tests.builders import (
     PASSWORD,
-    a_distributor,
     a_partner,
     bearer,
-    confirm,
     deliver_mail,
     forget_password,
     link_in,
@@ -23,13 +21,6 @@ from tests.world import Answer, World
 
 EMAIL = "office@north.example.com"
 NEW = "an even longer walk at dusk"
-
-
-@pytest.fixture
-def distributor(world: World) -> Node:
-    node = a_distributor(world)
-    confirm(world, EMAIL)
-    return node
 
 
 @pytest.fixture

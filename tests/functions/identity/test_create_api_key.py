@@ -10,7 +10,6 @@ from portal.scope import Caller
 from portal.table import query
 from portal.tree import Node
 from tests.builders import (
-    a_distributor,
     a_partner,
     an_api_key,
     bearer,
@@ -20,13 +19,6 @@ from tests.builders import (
 )
 from tests.support.harness import Harness
 from tests.world import World, administrator
-
-
-@pytest.fixture
-def distributor(world: World) -> Node:
-    node = a_distributor(world)
-    confirm(world, "office@north.example.com")
-    return node
 
 
 @pytest.fixture

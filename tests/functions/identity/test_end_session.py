@@ -4,18 +4,11 @@ from portal import keys
 from portal.journal import AuditEntry
 from portal.table import query
 from portal.tree import Node
-from tests.builders import a_distributor, a_partner, bearer, confirm, sign_in
+from tests.builders import a_partner, bearer, confirm, sign_in
 from tests.functions.identity.test_list_sessions import a_key, sign_in_with_key
 from tests.world import Answer, World
 
 EMAIL = "office@north.example.com"
-
-
-@pytest.fixture
-def distributor(world: World) -> Node:
-    node = a_distributor(world)
-    confirm(world, EMAIL)
-    return node
 
 
 @pytest.fixture

@@ -27,13 +27,6 @@ from tests.world import Answer, World, administrator
 EMAIL = "office@north.example.com"
 
 
-@pytest.fixture
-def distributor(world: World) -> Node:
-    node = a_distributor(world)
-    confirm(world, EMAIL)
-    return node
-
-
 def forgotten(world: World, email: Any, address: str = "198.51.100.7") -> Answer:
     return world.call("identity.forget_password", body={"email": email}, address=address)
 

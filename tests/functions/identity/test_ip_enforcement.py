@@ -12,7 +12,6 @@ from portal.table import query
 from portal.tree import VENDOR, Node
 from tests.builders import (
     PASSWORD,
-    a_distributor,
     a_partner,
     an_api_key,
     an_authenticator,
@@ -30,13 +29,6 @@ FORGED = dict.fromkeys(
     ("X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "X-Amzn-Source-Ip", "client-ip"), HOME
 )
 DENIED = Caller(kind="anonymous", refused="access_denied")
-
-
-@pytest.fixture
-def distributor(world: World) -> Node:
-    node = a_distributor(world)
-    confirm(world, EMAIL)
-    return node
 
 
 @pytest.fixture

@@ -15,24 +15,15 @@ from portal.scope import Caller
 from portal.table import query
 from portal.tree import VENDOR, Node
 from tests.builders import (
-    a_distributor,
     a_partner,
     an_api_key,
     an_authenticator,
     bearer,
     client_tokens,
-    confirm,
     sign_in,
 )
 from tests.support.harness import Harness
 from tests.world import OPERATOR, Answer, World
-
-
-@pytest.fixture
-def distributor(world: World) -> Node:
-    node = a_distributor(world)
-    confirm(world, "office@north.example.com")
-    return node
 
 
 @pytest.fixture

@@ -8,18 +8,11 @@ from portal.keys import client
 from portal.scope import Origin
 from portal.table import stage, write
 from portal.tree import Node
-from tests.builders import PASSWORD, a_distributor, a_partner, bearer, confirm, sign_in
+from tests.builders import PASSWORD, a_partner, bearer, confirm, sign_in
 from tests.trees import store
 from tests.world import World
 
 EMAIL = "office@north.example.com"
-
-
-@pytest.fixture
-def distributor(world: World) -> Node:
-    node = a_distributor(world)
-    confirm(world, EMAIL)
-    return node
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from urllib3 import HTTPResponse
 
 from portal.scope import Caller
 from portal.tree import Node
-from tests.builders import a_distributor, an_api_key, bearer, confirm, sign_in
+from tests.builders import an_api_key, bearer, sign_in
 from tests.world import World
 
 API = "https://api.portal.example.com/live"
@@ -51,13 +51,6 @@ class Gateway(BaseAdapter):
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-@pytest.fixture
-def distributor(world: World) -> Node:
-    node = a_distributor(world)
-    confirm(world, "office@north.example.com")
-    return node
 
 
 @pytest.fixture

@@ -6,18 +6,11 @@ from portal import keys
 from portal.identity.records import User
 from portal.table import query
 from portal.tree import Node
-from tests.builders import a_distributor, confirm, deliver_mail, link_in
+from tests.builders import deliver_mail, link_in
 from tests.support.harness import EVERY_CRASH, Harness
 from tests.world import World
 
 EMAIL = "office@north.example.com"
-
-
-@pytest.fixture
-def distributor(world: World) -> Node:
-    node = a_distributor(world)
-    confirm(world, EMAIL)
-    return node
 
 
 @pytest.fixture

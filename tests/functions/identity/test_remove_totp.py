@@ -8,11 +8,9 @@ from portal.table import Delete, Put, query, stage, write
 from portal.tree import Node
 from tests.builders import (
     PASSWORD,
-    a_distributor,
     an_authenticator,
     bearer,
     code_of,
-    confirm,
     deliver_mail,
     sign_in,
     sign_in_with_code,
@@ -20,18 +18,6 @@ from tests.builders import (
 from tests.world import Answer, World
 
 OFFICE = "office@north.example.com"
-
-
-@pytest.fixture
-def distributor(world: World) -> Node:
-    node = a_distributor(world)
-    confirm(world, OFFICE)
-    return node
-
-
-@pytest.fixture
-def caller(world: World, distributor: Node) -> Caller:
-    return bearer(world, sign_in(world, OFFICE)["access_token"])
 
 
 def turn_off(world: World, caller: Caller, **proof: str) -> Answer:

@@ -1,7 +1,5 @@
 from typing import Any
 
-import pytest
-
 from portal import keys
 from portal.identity.records import find_security
 from portal.journal import AuditEntry
@@ -9,30 +7,16 @@ from portal.scope import Caller
 from portal.table import query
 from portal.tree import Node
 from tests.builders import (
-    a_distributor,
     a_partner,
     an_authenticator,
     bearer,
     code_of,
-    confirm,
     sign_in,
     sign_in_with_code,
 )
 from tests.world import Answer, World
 
 OFFICE = "office@north.example.com"
-
-
-@pytest.fixture
-def distributor(world: World) -> Node:
-    node = a_distributor(world)
-    confirm(world, OFFICE)
-    return node
-
-
-@pytest.fixture
-def caller(world: World, distributor: Node) -> Caller:
-    return bearer(world, sign_in(world, OFFICE)["access_token"])
 
 
 def ask_for(world: World, caller: Caller, days: Any, required: Any) -> Answer:
