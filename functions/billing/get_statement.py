@@ -7,7 +7,6 @@ redirect to a link that works for five minutes, which the body names too.
 from functools import partial
 
 from portal.billing import bill_csv, documents, history
-from portal.billing.statements import check_is_on
 from portal.operation import DISTRIBUTORS, Call, Reply, operation
 from portal.permissions import Permission
 
@@ -17,7 +16,7 @@ def handler(call: Call) -> Reply:
     bill = history.get_issued_bill(call.scope, call.path["reference"])
     history.check_is_consolidated(bill)
     partner_id = call.path["partner_id"]
-    check_is_on(documents.frozen_bill(call.scope, bill), partner_id)
-    documents.keep(call.scope, bill, "csv", partial(bill_csv.render, only_partner=partner_id), partner_id)
+    render = partial(bill_csv.render_statement, partner_id=partner_id)
+    documents.keep(call.scope, bill, "csv", render, partner_id)
     link = documents.link(bill, "csv", call.now, partner_id)
     return Reply(link, headers={"Location": link.url})

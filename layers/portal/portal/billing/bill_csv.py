@@ -7,7 +7,7 @@ from portal import csv_cells
 from portal.billing import bill_text
 from portal.billing.lines import FrozenBill
 from portal.billing.rating import Line
-from portal.billing.statements import named
+from portal.billing.statements import check_is_on, named
 from portal.csv_cells import Cell
 from portal.money import Money
 from portal.tree import DIRECT
@@ -24,6 +24,16 @@ def render(bill: FrozenBill, *, only_partner: str | None = None) -> bytes:
     """
     text = csv_cells.lines([_COLUMNS, *_rows(bill, only_partner)])
     return (csv_cells.BYTE_ORDER_MARK + text).encode()
+
+
+def render_statement(bill: FrozenBill, *, partner_id: str) -> bytes:
+    """The rows of one partner's accounts (`direct`: of the distributor's own).
+
+    Raises:
+        NotFound: none of them is on the bill.
+    """
+    check_is_on(bill, partner_id)
+    return render(bill, only_partner=partner_id)
 
 
 def _rows(bill: FrozenBill, only_partner: str | None) -> Iterator[tuple[Cell, ...]]:
