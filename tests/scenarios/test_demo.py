@@ -11,6 +11,7 @@ from portal import clock, ids
 from portal.periods import periods_from
 from portal.scope import Caller
 from tests.support import Harness
+from tests.support.swift import Swift
 from tests.world import World
 
 # One worker plays it for all of these.
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.xdist_group("demo")
 def played() -> Iterator[World]:
     """The world at the demo's end. Played once: the tests below only look."""
     with Harness(seed=0) as harness, clock.override(harness.clock), ids.override(harness.ids):
-        with World.made(harness.clock) as world:
+        with Swift.on(harness), World.made(harness.clock) as world:
             Demo(world, date(2023, 2, 10)).play()
             yield world
         harness.verify()

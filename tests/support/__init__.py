@@ -17,6 +17,7 @@ from .faults import Call, Fault
 from .harness import EVERY_CRASH, Harness, Run
 from .measure import Counts
 from .scheduler import Outcome, SchedulerStuck
+from .stripe import FakeStripe
 from .table import create_table
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Counts",
     "Crash",
     "FakeClock",
+    "FakeStripe",
     "Fault",
     "FaultMisused",
     "Harness",

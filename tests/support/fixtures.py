@@ -13,6 +13,8 @@ import pytest
 
 from .clock import FakeClock
 from .harness import Harness
+from .stripe import FakeStripe
+from .swift import Swift
 
 SEED = int(os.environ.get("HARNESS_SEED", "0"))
 NEEDING_HARNESS = ("races", "money")
@@ -46,6 +48,7 @@ def harness() -> Iterator[Harness]:
 
     with ExitStack() as stack:
         on = stack.enter_context(Harness(seed=SEED))
+        stack.enter_context(Swift.on(on))
         stack.enter_context(clock.override(on.clock))
         stack.enter_context(ids.override(on.ids))
         yield on
@@ -55,3 +58,16 @@ def harness() -> Iterator[Harness]:
 @pytest.fixture
 def fake_clock(harness: Harness) -> FakeClock:
     return harness.clock
+
+
+@pytest.fixture
+def stripe(harness: Harness) -> Iterator[FakeStripe]:
+    """The payment provider, which knows nobody yet."""
+    from portal.adapters.stripe import _client
+
+    # A new process, that has to read its secrets.
+    _client.cache_clear()
+    fake = FakeStripe(harness.clock)
+    harness.serve("api.stripe.com", fake)
+    yield fake
+    assert fake.broken == []
