@@ -7,9 +7,14 @@ Partition keys spell the path in the tenant tree and end with a terminator, so a
     V|                                 NODE                             the vendor
                                        USER#usr                         an operator
                                        PARKED#prk                       something waiting for an operator
+                                       HOLD                             what was found of the numbers of all bills
     D#dst|                             NODE                             distributor
                                        SCHEDULE#monthly|usage           when its next run is due
                                        PAYMENT_DETAILS                  who pays, and where bills go
+                                       PAYER                            its customer at the payment provider, its active card
+                                       CARD#pm                          a card that it added
+                                       CREDIT_BALANCE                   what it has paid in excess
+                                       HOLD                             that its books are held, or were
                                        PRICES#2023-01-01                price book in effect from that date
                                        ACCOUNT#acc                      directory: under which partner an account is
                                        PARTNER_ID#<folded>              which partner has that visible Partner ID
@@ -19,12 +24,16 @@ Partition keys spell the path in the tenant tree and end with a terminator, so a
                                        CREDIT_NOTE#CN-10001             which credit note has that number
                                        REFERENCE#10023                  which bill has that number
                                        LEDGER#<instant>#<id>            a balanced set of postings
+                                       FORECAST                         which forecast of the next bill is shown
     D#dst|BILL#...|                    PART#00001                       100 accounts of that bill: roster and lines
                                        PAYMENT#pay                      money received for it
+                                       CHARGE                           how far charging it to a card is
+                                       PAYMENT_PAGE                     the hosted page on which it can be paid
+    D#dst|USAGE|                       ACCOUNT#acc                      an account's daily billable counts
+    D#dst|FORECAST|                    PART#2023-01-24#00001            what 100 accounts are forecast to be billed
     D#dst|P#prt|                       NODE                             partner (`direct` is reserved)
                                        ROLLUP                           sums over its accounts
     D#dst|P#prt|A#acc|                 NODE                             account
-                                       USAGE                            daily billable counts
                                        RENEWAL                          when its next annual term has to be invoiced
                                        TASK#tsk                         backup task
                                        RUN#tsk#<instant>#run            one run of it
@@ -57,6 +66,9 @@ Partition keys spell the path in the tenant tree and end with a terminator, so a
     ACCOUNT#acc|                       PATH                             where an account is (engine, operators)
     REFERENCE#10023|                   PATH                             whose bill it is (operators)
     SEQUENCE#bills|                    SEQUENCE                         the gapless bill number
+    CUSTOMER#cus|                      PATH                             whose customer it is at the payment provider
+    PROVIDER_EVENT#evt|                EVENT                            what the payment provider told, once
+                                       OUTBOX#<id>                      that it has to be looked into
 
     index            partition                        sort key
     by_parent        V|  D#dst|  D#dst|P#prt|          DISTRIBUTOR#dst, PARTNER#prt, ROLLUP#prt, ACCOUNT#acc
@@ -64,6 +76,8 @@ Partition keys spell the path in the tenant tree and end with a terminator, so a
                      D#dst|AUDIT|                      AUDIT#<instant>#<id>: its own audit entries and its partners'
                      D#dst|USAGE|                      ACCOUNT#acc: accounts with usage to be snapshot
                      D#dst|OPEN|                       <due date>#<bill>: bills not settled yet
+                     D#dst|BILLS|                      <issue date>#<number>: issued bills
+                     D#dst|LEDGER|                     <document>#<entry>: what was booked of it
     by_due           <kind>|2023-01                    <instant>#<id>: what a schedule has to look at, per month
     audit_by_user      V|AUDIT_USER#<folded>|            AUDIT#<instant>#<id>: what that e-mail address did
                        D#dst|AUDIT_USER#<folded>|        likewise in the distributor's portal and its partners'
@@ -178,17 +192,45 @@ def bill(on: date | None = None, kind: str = "", what: str = "") -> str:
     )
 
 
+def bills_from(on: date) -> tuple[str, str]:
+    """Between which two lie the bills from a day on."""
+    return f"{bill()}{on.isoformat()}", f"{bill()}~"
+
+
 def bill_parts(distributor: Node, bill_sk: str) -> str:
     """The partition of what belongs to one bill."""
     return f"{node(distributor)}{bill_sk}{_END}"
+
+
+def bill_of(pk: str) -> str:
+    """The sort key of the bill in whose partition something is; the inverse of `bill_parts`."""
+    return pk.rstrip(_END).rpartition(_END)[2]
+
+
+def usage(of: Node) -> tuple[str, str]:
+    """An account's usage. A distributor's lie in one partition in the order of the roster: 100 are read for little."""
+    return f"{node(of.distributor_node)}USAGE{_END}", directory(of.account)
 
 
 def bill_part(number: int | None = None) -> str:
     return "PART#" + ("" if number is None else f"{number:05d}")
 
 
+def forecast_parts(distributor: Node) -> str:
+    """The partition of a large distributor's forecasts."""
+    return f"{node(distributor)}FORECAST{_END}"
+
+
+def forecast_part(on: date, number: int | None = None) -> str:
+    return f"PART#{on.isoformat()}#" + ("" if number is None else f"{number:05d}")
+
+
 def payment(payment_id: str = "") -> str:
     return f"PAYMENT#{payment_id}"
+
+
+def card(card_id: str = "") -> str:
+    return f"CARD#{card_id}"
 
 
 def credit_note(bill_reference: str = "", number: str = "") -> str:
@@ -225,11 +267,17 @@ def event(event_id: str) -> str:
     return f"EVENT#{event_id}"
 
 
+MOST_PARTS = 99_999
 ROLLUP = "ROLLUP"
 ROLLED_UP = "ROLLED_UP"
-USAGE = "USAGE"
 RENEWAL = "RENEWAL"
 PAYMENT_DETAILS = "PAYMENT_DETAILS"
+PAYER = "PAYER"
+CREDIT_BALANCE = "CREDIT_BALANCE"
+HOLD = "HOLD"
+CHARGE = "CHARGE"
+FORECAST = "FORECAST"
+PAYMENT_PAGE = "PAYMENT_PAGE"
 SECURITY = "SECURITY"
 SESSIONS = "SESSION#"
 """What the sort keys of a user's sessions begin with."""
@@ -305,6 +353,15 @@ def reference_path(number: str) -> tuple[str, str]:
     return f"{reference(number)}{_END}", "PATH"
 
 
+def customer(customer_id: str) -> tuple[str, str]:
+    return f"CUSTOMER#{customer_id}{_END}", "PATH"
+
+
+def provider_event(event_id: str) -> tuple[str, str]:
+    """What the payment provider told; that it has to be looked into stands beside it."""
+    return f"PROVIDER_EVENT#{event_id}{_END}", "EVENT"
+
+
 def sequence(name: str) -> tuple[str, str]:
     return f"SEQUENCE#{name}{_END}", "SEQUENCE"
 
@@ -318,8 +375,13 @@ def by_parent(of: Node, kind: str, own_id: str = "") -> tuple[str, str]:
 
 
 def by_distributor(of: Node, rows: str, *parts: str) -> tuple[str, str]:
-    """Index key among one distributor's rows; rows is `ACCOUNTS`, `AUDIT`, `USAGE` or `OPEN`."""
+    """Index key among one distributor's rows; rows is `ACCOUNTS`, `AUDIT`, `USAGE`, `OPEN`, `BILLS` or `LEDGER`."""
     return f"{node(of.distributor_node)}{rows}{_END}", "#".join(parts)
+
+
+def issued_bill(of: Node, on: date, number: str = "") -> tuple[str, str]:
+    """Index key of a bill of that number issued on that day; numbers sort as they were given out."""
+    return by_distributor(of, "BILLS", on.isoformat(), number.rjust(12, "0"))
 
 
 def audit_by_user(of: Node, folded_email: str) -> str:

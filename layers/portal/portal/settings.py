@@ -45,6 +45,16 @@ class Settings:
     """Of users who sign in elsewhere, by name: `google`, `microsoft`."""
     local_providers: frozenset[str]
     """Local cloud only: addresses such as `http://127.0.0.1:5566` that may be called though they are not public."""
+    stripe_url: str
+    """Where the payment provider's API is; empty for its own address."""
+    stripe_publishable_key: str
+    """What a browser shows the payment provider; nobody pays by card when empty."""
+    stripe_secret_arn: str
+    """Of a JSON object with `api_key` and `webhook_secret`."""
+    bank_transfer_above: dict[str, str]
+    """By currency, above which amount a payment page offers a bank transfer: 1,000 USD and what is worth as much."""
+    eu_bank_transfer_country: str
+    """Where the bank account lies to which transfers in EUR are asked for: DE, FR, IE or NL."""
     clock_file: str
     """Local cloud only: a file holding how far this deployment's clock is moved. Empty in AWS."""
     cors_origins: frozenset[str]
@@ -57,8 +67,10 @@ class Settings:
 
 QUEUES = (
     "EngineCommands", "Mail", "Documents", "Reports", "Usage", "Billing", "Overdue", "Trials", "Purge", "Rollups",
-    "Forgotten", "PasswordsForgotten", "PasswordExpiry", "AuditExports",
+    "Forgotten", "PasswordsForgotten", "PasswordExpiry", "AuditExports", "Payments", "Reconciliation",
 )  # fmt: skip
+
+_BANK_TRANSFER_ABOVE = "USD=1000,EUR=900,GBP=800,JPY=150000,MXN=18000"
 
 _ISSUERS = {
     "google": "https://accounts.google.com",
@@ -91,6 +103,15 @@ def _read(environ: dict[str, str]) -> Settings:
             for name, issuer in _ISSUERS.items()
         },
         local_providers=frozenset(filter(None, environ.get("LOCAL_PROVIDERS", "").split(","))),
+        stripe_url=environ.get("STRIPE_URL", "").rstrip("/"),
+        stripe_publishable_key=environ.get("STRIPE_PUBLISHABLE_KEY", ""),
+        stripe_secret_arn=environ.get("STRIPE_SECRET_ARN", ""),
+        bank_transfer_above=dict(
+            each.split("=", 1)
+            for each in environ.get("BANK_TRANSFER_ABOVE", _BANK_TRANSFER_ABOVE).split(",")
+            if each
+        ),
+        eu_bank_transfer_country=environ.get("EU_BANK_TRANSFER_COUNTRY", "DE"),
         clock_file=environ.get("CLOCK_FILE", ""),
         cors_origins=frozenset(filter(None, environ.get("CORS_ORIGINS", "").split(","))),
         environ_queues={queue: environ.get(f"{_screaming(queue)}_QUEUE_URL", "") for queue in QUEUES},

@@ -3,7 +3,10 @@
 Read once per process; rotating one takes effect as processes are replaced.
 """
 
+from dataclasses import dataclass
 from functools import cache
+
+import orjson
 
 from portal.adapters import aws
 from portal.settings import settings
@@ -22,6 +25,19 @@ def engine_token() -> bytes:
 def provider_secret(provider: str) -> str:
     """With what the portal shows an identity provider that it is the portal."""
     return _secret(settings.providers[provider].secret_arn).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentSecrets:
+    api_key: str
+    webhook_secret: str
+    """With what the payment provider signs what it tells."""
+
+
+def payment_secrets() -> PaymentSecrets:
+    """What the portal and the payment provider know each other by."""
+    stored = orjson.loads(_secret(settings.stripe_secret_arn))
+    return PaymentSecrets(stored["api_key"], stored["webhook_secret"])
 
 
 @cache
