@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from portal import keys
-from portal.billing import credits, ledger, lines, rules
+from portal.billing import credits, digests, ledger, lines, rules
 from portal.billing.credits import Credit, LineKey
 from portal.billing.numbers import next_number
-from portal.billing.payments import last_paid
+from portal.billing.payments import last_paid, page_outdated, unless_charged_meanwhile
 from portal.billing.prices import Amount
 from portal.billing.records import Bill, CreditNote, CreditNoteNumber, list_credit_notes, list_parts
 from portal.billing.seller import seller
@@ -20,6 +20,7 @@ from portal.errors import FieldError, Invalid
 from portal.fields import Currency, Line
 from portal.journal import Message
 from portal.money import Money
+from portal.payments.records import find_charge
 from portal.scope import Scope
 from portal.services import Service
 from portal.table import Put, Update, Write
@@ -105,7 +106,10 @@ def _of_amount(scope: Scope, bill: Bill, amount: str, currency: str) -> Credit:
 def crediting(scope: Scope, bill: Bill, credit: Credit, reason: str, at: datetime) -> Crediting:
     """Raises:
     NothingOwed, CreditTooHigh: see `rules.credited`.
+    PaymentInProgress: a card is being charged for the bill.
     """
+    charge = find_charge(scope, bill)
+    rules.check_not_in_flight(charge)
     change = rules.credited(bill, credit.total)
     number, numbered = next_number("credit-notes")
     reference = f"{PREFIX}{number}"
@@ -127,6 +131,7 @@ def crediting(scope: Scope, bill: Bill, credit: Credit, reason: str, at: datetim
         **credits.stored(credit.lines),
         **{name: getattr(bill, name) for name in _AS_THE_BILL},
     )
+    note.digest = digests.of_note(note)
     known_as = CreditNoteNumber(
         keys.node(bill.node), keys.credit_note_number(reference), credit_note_sk=note.sk
     )
@@ -135,8 +140,16 @@ def crediting(scope: Scope, bill: Bill, credit: Credit, reason: str, at: datetim
     paid = last_paid(bill, int(bill.paid_minor), note.issued_on) if change.get("state") == "credited" else []
     return Crediting(
         note,
-        [numbered, Update(bill, change), Put(note), Put(known_as), Put(booked), *paid],
-        [Message("Documents", bill.node, wanted)],
+        [
+            numbered,
+            Update(bill, change),
+            Put(note),
+            Put(known_as),
+            Put(booked),
+            *paid,
+            *unless_charged_meanwhile(charge),
+        ],
+        [Message("Documents", bill.node, wanted), *page_outdated(bill)],
     )
 
 

@@ -1,10 +1,13 @@
 """The books: every bill, credit note and payment is an entry whose postings sum to zero.
 
-A posting is `[ledger account, minor units]`, debits positive: `receivable` (what the distributor owes),
-`revenue`, `tax` (owed to the tax office) and `bank`.
+A posting is `[ledger account, minor units]`, debits positive: `receivable` (what the distributor owes), `revenue`,
+`tax` (owed to the tax office), `bank`, `provider` (what the payment provider has taken in) and `credit_balance` (owed
+to the distributor: what it has paid in excess).
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from portal import ids, keys
 from portal.billing.rating import Total
@@ -19,11 +22,26 @@ def issued(distributor: Node, document: str, total: Total, at: datetime) -> Ledg
     return _entry(distributor, document, total.gross.currency, postings, at)
 
 
-def received(distributor: Node, document: str, amount: Money, at: datetime) -> LedgerEntry:
-    """Money for a bill."""
-    return _entry(
-        distributor, document, amount.currency, [("bank", amount.minor), ("receivable", -amount.minor)], at
-    )
+_MONEY_LIES_AT: Mapping[str, str] = MappingProxyType(
+    {
+        "bank_transfer": "bank",
+        "credit_card": "provider",
+        "payment_page": "provider",
+        "credit_balance": "credit_balance",
+    }
+)
+
+
+def received(
+    distributor: Node, document: str, amount: Money, at: datetime, *, paid_by: str, excess: Money
+) -> LedgerEntry:
+    """Money for a bill; what of it is `excess` is owed back."""
+    postings = [
+        (_MONEY_LIES_AT[paid_by], amount.minor),
+        ("receivable", (excess - amount).minor),
+        ("credit_balance", -excess.minor),
+    ]
+    return _entry(distributor, document, amount.currency, postings, at)
 
 
 def credited(distributor: Node, document: str, total: Total, at: datetime) -> LedgerEntry:

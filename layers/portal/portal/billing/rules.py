@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from portal.billing.rating import Total
     from portal.billing.records import Bill
     from portal.operators.records import Parked
+    from portal.payments.records import Charge
 
 PAYABLE_WITHIN = timedelta(days=30)
+CHARGED_WITHIN = timedelta(days=7)
+"""How long a card is tried: until the day of the last attempt the bill is not past due."""
 REMINDED_AFTER_DAYS = (0, 7, 14, 30)
 """Days past the due date on which an unpaid bill is reminded of."""
 
@@ -51,6 +54,10 @@ class OtherCurrency(Conflict):
     """A bill is paid in its own currency."""
 
 
+class PaymentInProgress(Conflict):
+    detail = "A card is being charged for this bill: try again when the outcome is known."
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What the overdue job found: how the bill changes, and which reminder goes out, by days past due."""
@@ -67,18 +74,24 @@ def is_charged_on_issue(kind: str, method: str) -> bool:
 def issued(kind: str, method: str, total: "Total", reference: str, on: date) -> Change:
     """A bill that is issued on this day under this number.
 
-    What is charged on issue is due at once, and its bill's own mail is all that is sent on that day.
+    What is charged on issue is due once its card was tried for the last time. Before that, whenever charging fails is
+    told, and no reminder besides.
     """
-    at_once = is_charged_on_issue(kind, method)
-    due_on = on if at_once else on + PAYABLE_WITHIN
+    charged = is_charged_on_issue(kind, method)
+    due_on = on + (CHARGED_WITHIN if charged else PAYABLE_WITHIN)
     return totalled(total) | Change(
         state="issued",
         reference=reference,
         issued_on=on,
         due_on=due_on,
-        reminders_sent=1 if at_once else 0,
-        look_at=_midnight(due_on + timedelta(days=1) if at_once else due_on),
+        reminders_sent=1 if charged else 0,
+        look_at=_midnight(due_on + timedelta(days=1) if charged else due_on),
     )
+
+
+def not_charged(bill: "Bill") -> Change:
+    """Its card is not tried any more: an open bill is overdue, whichever day it is."""
+    return Change(state="overdue") if bill.is_open else Change()
 
 
 def parked(total: "Total", reasons: Sequence[str]) -> Change:
@@ -97,6 +110,7 @@ def rated_anew(bill: "Bill", prices: Any) -> Change:
         state="draft",
         prices=prices,
         rating=int(bill.rating) + 1,
+        recounts=0,
         rated_to=0,
         line_count=0,
         net_minor=0,
@@ -104,8 +118,28 @@ def rated_anew(bill: "Bill", prices: Any) -> Change:
         total_minor=0,
         concerns=None,
         follow_up_parts=None,
+        parts_digest=None,
         parked_because=None,
     )
+
+
+def gone_through_again(bill: "Bill") -> Change:
+    """A draft that is rated as a whole goes back to its first part: what is outdated is rated anew."""
+    return Change(
+        recounts=int(bill.recounts) + 1,
+        rated_to=0,
+        line_count=0,
+        net_minor=0,
+        concerns=None,
+        follow_up_parts=None,
+        parts_digest=None,
+    )
+
+
+def sent_back(bill: "Bill") -> Change:
+    """A parked bill is gone through again before it is issued; what it was parked for stops it no more."""
+    check_not_issued(bill)
+    return gone_through_again(bill) | Change(state="draft", tax_minor=0, total_minor=0)
 
 
 def check_not_issued(bill: "Bill") -> None:
@@ -149,14 +183,25 @@ def look(bill: "Bill", today: date) -> Looked:
     return Looked(change, reminders[-1] if len(reminders) > bill.reminders_sent else None)
 
 
-def received(bill: "Bill", amount: Money, received_on: date, today: date) -> Change:
-    """Money that has arrived for a bill: all that is owed, or a part of it.
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What money that has arrived for a bill does: how the bill changes, and what is more than it asks for."""
+
+    change: Change
+    excess: Money
+
+
+def received(
+    bill: "Bill", amount: Money, received_on: date, today: date, *, keep_excess: bool = False
+) -> Reception:
+    """Money that has arrived for a bill: all that is owed, a part of it or, with `keep_excess`, more than that.
 
     Raises:
         NothingOwed, OtherCurrency, PaymentTooHigh: it cannot be money for this bill; nothing is recorded.
         Invalid: no money, or a day on which it cannot have arrived.
     """
-    check_open(bill)
+    if not keep_excess or bill.issued_on is None:
+        check_open(bill)
     if amount.currency != bill.currency:
         raise OtherCurrency(f"This bill is in {bill.currency}.")
     if amount.minor <= 0:
@@ -165,12 +210,16 @@ def received(bill: "Bill", amount: Money, received_on: date, today: date) -> Cha
         raise Invalid(
             errors=(FieldError("received_on", "Not before the bill was issued and not in the future."),)
         )
-    if amount.minor > bill.outstanding_minor:
-        raise PaymentTooHigh(f"Only {Money(bill.outstanding_minor, bill.currency)} is owed.")
-    paid = Change(paid_minor=int(bill.paid_minor) + amount.minor)
-    if amount.minor < bill.outstanding_minor:
-        return paid
-    return paid | Change(state="paid", paid_on=received_on, look_at=None)
+    owed = bill.outstanding_minor if bill.is_open else 0
+    if amount.minor > owed and not keep_excess:
+        raise PaymentTooHigh(f"Only {Money(owed, bill.currency)} is owed.")
+    taken = min(amount.minor, owed)
+    change = Change(payment_count=int(bill.payment_count) + 1)
+    if taken:
+        change |= Change(paid_minor=int(bill.paid_minor) + taken)
+    if taken and taken == owed:
+        change |= Change(state="paid", paid_on=received_on, look_at=None)
+    return Reception(change, Money(amount.minor - taken, bill.currency))
 
 
 def check_open(bill: "Bill") -> None:
@@ -179,6 +228,16 @@ def check_open(bill: "Bill") -> None:
     """
     if not bill.is_open:
         raise NothingOwed
+
+
+def check_not_in_flight(charge: "Charge | None") -> None:
+    """Whether a bill's money may be touched otherwise than by charging its card.
+
+    Raises:
+        PaymentInProgress: a card was, or may have been, charged, and nobody knows the outcome yet.
+    """
+    if charge is not None and charge.is_in_flight:
+        raise PaymentInProgress
 
 
 def credited(bill: "Bill", credit: "Total") -> Change:
