@@ -24,8 +24,9 @@ def test_only_what_is_given_changes(world: World, distributor: Node) -> None:
     path = {"distributor_id": distributor.distributor}
     before = world.call("operators.get_distributor", OPERATOR, path=path).json
     answer = change(world, distributor, tax_rate="0.19", address=None)
-    assert answer.json == before | {"tax_rate": "0.19", "address": None}
-    assert world.call("operators.get_distributor", OPERATOR, path=path).json == answer.json
+    after = before | {"tax_rate": "0.19", "address": None}
+    assert world.call("operators.get_distributor", OPERATOR, path=path).json == after
+    assert answer.json == {name: value for name, value in after.items() if name != "credit_balance"}
 
 
 def test_both_sides_see_in_their_audit_trails_what_changed(world: World, distributor: Node) -> None:

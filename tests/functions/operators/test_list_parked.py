@@ -22,6 +22,7 @@ def test_what_waits_and_what_was_released(world: World) -> None:
         "parked_at": "2023-04-04T02:00:00Z",
         "released_at": None,
         "released_by": None,
+        "findings": [],
         "kind": "monthly",
         "account_id": None,
         "period_start": "2022-12-24",

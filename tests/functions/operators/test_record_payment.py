@@ -5,10 +5,16 @@ import pytest
 
 from portal import keys
 from portal.accounts.records import Account
+from portal.adapters import files
+from portal.change import Change
 from portal.journal import AuditEntry
-from portal.table import find, query
+from portal.money import Money
+from portal.payments.records import Charge, PaymentPage
+from portal.table import Update, find, query, stage, write
 from portal.tree import VENDOR, Node
 from tests.books import (
+    EXCHANGE,
+    PRICES,
     a_payer,
     an_account,
     balances,
@@ -20,6 +26,7 @@ from tests.books import (
     run_year,
     store,
 )
+from tests.builders import deliver_mail
 from tests.world import OPERATOR, Answer, World, administrator
 
 
@@ -135,6 +142,113 @@ def test_a_repeated_request_is_one_payment(world: World, north: Node) -> None:
     assert next(bill for bill in bills(north) if bill.reference == "10001").paid_minor == 100
 
 
+def test_more_than_is_owed_is_refused_and_told_unless_it_is_to_be_kept(world: World, north: Node) -> None:
+    refused = pay(world, amount="5.00")
+    assert (refused.code, refused.json["detail"]) == ("payment_too_high", "Only 2.11 USD is owed.")
+
+    kept = pay(world, amount="5.00", excess="keep")
+
+    assert (kept.json["bill_state"], kept.json["outstanding"]["minor"]) == ("paid", 0)
+    assert (kept.json["amount"]["amount"], kept.json["excess"]["amount"]) == ("5.00", "2.89")
+    assert kept.json["receipt"] == "10001-1"
+    paid = next(bill for bill in bills(north) if bill.reference == "10001")
+    assert (paid.paid_minor, paid.state) == (211, "paid")
+    assert balances(north)["credit_balance"] == -289
+    [entry] = query(AuditEntry, keys.node(north), "AUDIT")
+    assert entry.description == (
+        "Recorded a bank transfer of 5.00 USD for bill 10001, 2.89 USD of it for the credit balance"
+    )
+    assert credit_balance(world, north) == "2.89"
+    check_books(north)
+
+
+def test_what_comes_for_a_settled_bill_is_kept_whole(world: World, north: Node) -> None:
+    pay(world)
+    again = pay(world, excess="keep")
+    assert (again.status, again.json["bill_state"], again.json["excess"]["amount"]) == (201, "paid", "2.11")
+    credit = {"reason": "Goodwill", "all": True}
+    world.call("operators.create_credit_note", OPERATOR, path={"reference": "10002"}, body=credit)
+    late = pay(world, "10002", excess="keep")
+    assert (late.json["bill_state"], late.json["receipt"]) == ("credited", "10002-1")
+    assert credit_balance(world, north) == "4.22"
+    check_books(north)
+
+
+def test_what_is_kept_is_checked_like_any_money(world: World, north: Node) -> None:
+    for body, code in (
+        ({"currency": "EUR"}, "other_currency"),
+        ({"amount": "0"}, "invalid"),
+        ({"received_on": "2023-02-03"}, "invalid"),
+        ({"received_on": "2023-01-23"}, "invalid"),
+        ({"amount": "9.999"}, "invalid"),
+        ({"excess": "lose"}, "invalid"),
+    ):
+        assert pay(world, **{"amount": "9.00", "excess": "keep"} | body).code == code
+    assert balances(north).get("bank", 0) == 0
+    check_books(north)
+
+
+def test_nothing_is_taken_while_the_card_of_the_bill_is_charged(world: World, north: Node) -> None:
+    [bill] = [bill for bill in bills(north) if bill.reference == "10001"]
+    in_flight = Charge(keys.bill_parts(north, bill.sk), keys.CHARGE, state="asked", begun_at=world.now)
+    store([in_flight])
+    for body in ({}, {"excess": "keep"}):
+        answer = pay(world, **body)
+        assert (answer.status, answer.code) == (409, "payment_in_progress")
+    credit = {"reason": "Goodwill", "all": True}
+    answer = world.call("operators.create_credit_note", OPERATOR, path={"reference": "10001"}, body=credit)
+    assert (answer.status, answer.code) == (409, "payment_in_progress")
+    write([stage(Update(in_flight, Change(state="given_up")))])
+    assert pay(world).status == 201
+    check_books(north)
+
+
+def test_a_payment_page_that_asks_for_too_much_is_to_be_closed(world: World, north: Node) -> None:
+    [bill] = [bill for bill in bills(north) if bill.reference == "10001"]
+    place = keys.bill_parts(north, bill.sk), keys.PAYMENT_PAGE
+    store([PaymentPage(*place, state="open", amount_minor=211, asked_at=world.now)])
+    pay(world, amount="1.00")
+    credit = {"reason": "Goodwill", "amount": "0.11", "currency": "USD"}
+    world.call("operators.create_credit_note", OPERATOR, path={"reference": "10001"}, body=credit)
+    told = {"kind": "page", "distributor_id": "dst_north", "bill_sk": bill.sk}
+    assert outbox(north, "Payments").count(told) == 2
+
+
+@pytest.mark.parametrize(
+    ("currency", "wrong", "parts", "left"),
+    [("JPY", "100.0", ["100", "111"], "0"), ("KWD", "0.0001", ["0.200", "0.011"], "0.000")],
+)
+def test_currencies_without_and_with_three_decimals(
+    world: World, currency: str, wrong: str, parts: list[str], left: str
+) -> None:
+    terms = PRICES | {
+        "currency": currency,
+        "services": {EXCHANGE: {"monthly": "300" if currency == "JPY" else "0.300", "annual": "3"}},
+    }
+    payer = a_payer(date(2023, 1, 10), prices=terms, currency=currency)
+    store(an_account(payer, 1))
+    world.now = datetime(2023, 1, 24, 2, tzinfo=UTC)
+    run_month(world)
+    assert bills(payer)[0].total_minor == 211
+    on = {"currency": currency, "received_on": "2023-01-24"}
+    assert pay(world, **on, amount=wrong).code == "invalid"
+    assert pay(world, **on, amount=parts[0]).json["outstanding"]["amount"] == parts[1]
+    paid = pay(world, **on, amount="1000", excess="keep")
+    assert (paid.json["bill_state"], paid.json["outstanding"]["amount"]) == ("paid", left)
+    assert (
+        paid.json["excess"]["minor"] == paid.json["amount"]["minor"] - Money.parse(parts[1], currency).minor
+    )
+    check_books(payer)
+
+
+def credit_balance(world: World, distributor: Node) -> str:
+    """As the distributor and the operators are shown it alike."""
+    own = world.call("billing.get_billing_method", administrator(distributor)).json["credit_balance"]
+    path = {"distributor_id": distributor.distributor}
+    assert world.call("operators.get_distributor", OPERATOR, path=path).json["credit_balance"] == own
+    return str(own["amount"])
+
+
 def test_a_number_that_no_bill_has(world: World, north: Node) -> None:
     assert pay(world, "99999").status == 404
 
@@ -144,9 +258,13 @@ def test_who_gets_billing_mail_gets_a_receipt_and_both_portals_an_audit_entry(
 ) -> None:
     pay(world, amount="1.00")
 
-    [receipt] = [body for body in outbox(north, "Mail") if body["template"] == "payment_received"]
-    assert receipt["to_billing"]
-    assert receipt["parameters"] == {"reference": "10001", "amount": "1.00 USD", "received_on": "2023-02-01"}
+    world.stream("notifications.deliver_outbox")
+    world.work("billing.on_document_wanted", "Documents")
+    [receipt] = [mail for mail in deliver_mail(world) if mail.subject == "Payment received for bill 10001"]
+    assert receipt.to == "office@north.example.com"
+    assert "1.00 USD for bill 10001 on 2023-02-01 (bank transfer)" in receipt.text
+    assert "1.11 USD is still owed on it." in receipt.text
+    assert receipt.files == {"receipt-10001-1.pdf": files.read("bills/dst_north/receipt-10001-1.pdf")}
     for portal in (VENDOR, north):
         [entry] = query(AuditEntry, keys.node(portal), "AUDIT")
         assert entry.activity == "billing details updated"

@@ -46,8 +46,8 @@ def test_new_prices_are_a_new_version_and_the_one_in_effect_stays(world: World) 
     assert versions(world, distributor) == {"2022-11-24": "3.00", "2023-02-01": "4.00"}
 
 
-def test_prices_from_today_on_are_in_effect_at_once(world: World) -> None:
-    distributor = books.a_payer(date(2022, 11, 24))
+def test_first_prices_from_today_on_are_in_effect_at_once(world: World) -> None:
+    distributor = books.a_payer(date(2022, 11, 24), prices=None)
     assert put(world, distributor, effective_on=TODAY).status == 200
     assert versions(world, distributor) == {TODAY: "4.00"}
 
@@ -60,7 +60,7 @@ def test_prices_that_are_not_in_effect_yet_can_be_replaced(world: World) -> None
 
 
 def test_prices_in_effect_are_never_replaced(world: World) -> None:
-    distributor = books.a_payer(date(2022, 11, 24))
+    distributor = books.a_payer(date(2022, 11, 24), prices=None)
     put(world, distributor, effective_on=TODAY)
     answer = put(world, distributor, price="5.00", effective_on=TODAY)
     assert (answer.status, answer.code) == (409, "already_in_effect")
@@ -69,9 +69,10 @@ def test_prices_in_effect_are_never_replaced(world: World) -> None:
 
 def test_nothing_is_repriced_afterwards(world: World) -> None:
     distributor = books.a_payer(date(2022, 11, 24))
-    answer = put(world, distributor, effective_on="2023-01-09")
-    assert (answer.status, answer.code) == (400, "effective_in_the_past")
-    assert answer.json["errors"][0]["field"] == "effective_on"
+    for on in ("2023-01-09", TODAY):
+        answer = put(world, distributor, effective_on=on)
+        assert (answer.status, answer.code) == (400, "effective_in_the_past")
+        assert answer.json["errors"][0]["field"] == "effective_on"
 
 
 def test_a_distributors_first_prices_may_hold_from_its_first_period_on(world: World) -> None:

@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ from portal.accounts.records import Account
 from portal.change import Change
 from portal.subscriptions import rules
 from portal.subscriptions.rules import AlreadySubscribed, DefaultSubscription, RemovalPending
+from portal.subscriptions.spans import plan_of, renewal_on
 from portal.tree import Node
 
 BEGUN = datetime(2023, 1, 10, 12, 0, 0, 500_000, tzinfo=UTC)
@@ -106,8 +107,8 @@ def test_a_trial_that_has_subscribed_itself_keeps_its_plan_even_before_the_job_h
     with pytest.raises(AlreadySubscribed):
         rules.subscribe(account(MONTHLY), "annual", ENDS)
     assert rules.subscribe(account(MONTHLY), "annual", ENDS - INSTANT)["plan"] == "annual"
-    assert rules.plan_of(account(MONTHLY), ENDS - INSTANT) is None
-    assert rules.plan_of(account(MONTHLY), ENDS) == "monthly"
+    assert plan_of(account(MONTHLY), ENDS - INSTANT) is None
+    assert plan_of(account(MONTHLY), ENDS) == "monthly"
 
 
 def test_a_trial_is_announced_to_expire_once_three_days_before() -> None:
@@ -167,14 +168,14 @@ def test_nobody_else_is_warned_or_removed() -> None:
 )
 def test_a_subscription_renews(plan: str, subscribed_on: date, today: date, renewal: date) -> None:
     subscribed = account(state="subscribed", plan=plan, subscribed_on=subscribed_on)
-    assert rules.renewal_on(subscribed, today) == renewal
+    assert renewal_on(subscribed, datetime.combine(today, time(23, 59), UTC)) == renewal
 
 
 def test_only_subscriptions_renew() -> None:
-    assert rules.renewal_on(account(), date(2023, 1, 11)) is None
+    assert renewal_on(account(), datetime(2023, 1, 11, tzinfo=UTC)) is None
     removed = account(state="removal_pending", plan="monthly", subscribed_on=date(2023, 1, 24))
-    assert rules.renewal_on(removed, date(2023, 1, 30)) is None
+    assert renewal_on(removed, datetime(2023, 1, 30, tzinfo=UTC)) is None
 
 
 def test_the_first_term_is_invoiced_at_midnight() -> None:
-    assert rules.first_term_at(date(2023, 1, 24)) == datetime(2023, 1, 24, tzinfo=UTC)
+    assert rules.invoiced_at(date(2023, 1, 24)) == datetime(2023, 1, 24, tzinfo=UTC)

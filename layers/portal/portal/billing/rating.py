@@ -90,11 +90,10 @@ class PriceBook:
 
 @dataclass(frozen=True, slots=True)
 class AccountUsage:
-    """All that rating must know of an account.
+    """All that rating must know of an account during one span of its subscription.
 
-    Subscribed on the days d with subscribed_on <= d < ended_on (None: it goes on). An account that went from
-    monthly to annual within the period is given here as it was for that bill: monthly, ended on the day of
-    the change.
+    Subscribed to `plan` on the days d with subscribed_on <= d < ended_on (None: it goes on). An account that
+    went from one plan to the other has several spans, which abut.
     """
 
     account_id: str
@@ -184,10 +183,10 @@ def rate_month(account: AccountUsage, price_book: PriceBook, period: Period) -> 
     """
     if _ended_by(account, period.start):
         return Rated((), "removed")
-    if account.plan != "monthly":
-        return Rated((), account.plan)
     if account.subscribed_on is None or account.subscribed_on >= period.end:
         return Rated((), "trial")
+    if account.plan != "monthly":
+        return Rated((), account.plan)
     days = subscribed_days(period, account.subscribed_on, account.ended_on)
     if not days.days:
         return Rated((), "removed")
@@ -196,6 +195,21 @@ def rate_month(account: AccountUsage, price_book: PriceBook, period: Period) -> 
         for service, facts in _used(account, days)
         if (billed := quantity(facts, days, price_book.price_of(service).method))
     )
+
+
+def rate_period(spans: Sequence[AccountUsage], price_book: PriceBook, period: Period) -> Rated:
+    """The monthly lines of an account, over all its spans. They are given in order; there is at least one.
+
+    Without a line the reason is the one of the span that stood when the period ended, but "free" where a
+    monthly one cost nothing. `price_book` as in `rate_month`. Raises UnpricedService.
+    """
+    rated = [rate_month(span, price_book, period) for span in spans]
+    if lines := tuple(line for each in rated for line in each.lines):
+        return Rated(lines)
+    if any(each.excluded_reason == "free" for each in rated):
+        return Rated((), "free")
+    begun = [span for span in spans if span.subscribed_on is not None and span.subscribed_on < period.end]
+    return rated[max(len(begun) - 1, 0)]
 
 
 def rate_term(account: AccountUsage, price_book: PriceBook, term: Period) -> Rated:

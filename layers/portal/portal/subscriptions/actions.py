@@ -37,7 +37,7 @@ def first_renewal(account: "Account", change: Change) -> list[Write]:
     """What makes the annual billing run look at a newly subscribed account, where it is annual."""
     if change.get("plan") != "annual":
         return []
-    return [Put(accounts.renewal_of(account, rules.first_term_at(change["subscribed_on"])))]
+    return [Put(accounts.renewal_of(account, rules.invoiced_at(change["subscribed_on"])))]
 
 
 # Subscribing many

@@ -11,7 +11,6 @@ from pydantic import BaseModel, model_validator
 
 from portal.change import Change
 from portal.errors import Conflict
-from portal.periods import next_monthly_anniversary, term_containing
 
 if TYPE_CHECKING:
     from portal.accounts.records import Account
@@ -83,13 +82,6 @@ def ended_trial(account: "Account", now: datetime) -> Change | None:
     )
 
 
-def plan_of(account: "Account", now: datetime) -> Plan | None:
-    """What the account is, or until its removal was, subscribed to."""
-    over = ended_trial(account, now)
-    plan = over.get("plan") if over else account.plan
-    return "annual" if plan == "annual" else "monthly" if plan else None
-
-
 def subscribe(account: "Account", plan: Plan, now: datetime) -> Change:
     """Subscribe an account that never was: on trial, or with an expired one whose data is still there.
 
@@ -147,18 +139,9 @@ def deleted_at(warning: Change) -> datetime:
     return at if warning["trial_stage"] == "warned_twice" else at + SECOND_WARNING
 
 
-def renewal_on(account: "Account", today: date) -> date | None:
-    """When a subscription renews next, after `today`: the end of its term, or of its own month."""
-    if account.state != "subscribed" or account.subscribed_on is None:
-        return None
-    if account.plan == "annual":
-        return term_containing(account.subscribed_on, max(today, account.subscribed_on)).end
-    return next_monthly_anniversary(account.subscribed_on, today)
-
-
-def first_term_at(subscribed_on: date) -> datetime:
-    """When an annual subscription's first invoice is due: midnight of its first day."""
-    return datetime.combine(subscribed_on, time(), UTC)
+def invoiced_at(term_start_on: date) -> datetime:
+    """When an annual term's invoice is due: midnight of its first day."""
+    return datetime.combine(term_start_on, time(), UTC)
 
 
 def _subscribed(plan: Plan, on: date) -> Change:

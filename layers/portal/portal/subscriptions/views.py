@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, Field
 
 from portal.accounts.rules import AccountStatus, account_status
-from portal.subscriptions.rules import DefaultSubscription, Plan, plan_of, renewal_on
+from portal.subscriptions.rules import DefaultSubscription, Plan
+from portal.subscriptions.spans import plan_of, renewal_on, upcoming
 
 if TYPE_CHECKING:
     from portal.accounts.records import Account
@@ -25,6 +26,13 @@ class ChosenDefault(BaseModel):
     inherited: bool = Field(description="Whether it comes from above, because the portal has not chosen.")
 
 
+class PlanChange(BaseModel):
+    """A change of plan on a day to come."""
+
+    plan: Plan
+    effective_on: date = Field(description="The first day on that plan.")
+
+
 class Subscription(BaseModel):
     """An account's trial or subscription."""
 
@@ -36,6 +44,7 @@ class Subscription(BaseModel):
     subscribed_on: date | None = Field(description="The first day that is billed.")
     ended_on: date | None = Field(description="The first day that is not billed any more.")
     renewal_date: date | None
+    upcoming_change: PlanChange | None = Field(description="To the other plan; null while none is agreed.")
 
 
 class SubscribeResult(BaseModel):
@@ -66,8 +75,15 @@ def subscription(account: "Account", now: datetime) -> Subscription:
         trial_ends_at=account.trial_ends_at,
         subscribed_on=account.subscribed_on,
         ended_on=account.ended_on,
-        renewal_date=renewal_on(account, now.date()),
+        renewal_date=renewal_on(account, now),
+        upcoming_change=plan_change(account, now),
     )
+
+
+def plan_change(account: "Account", now: datetime) -> PlanChange | None:
+    """The one that is agreed for a day to come."""
+    following = upcoming(account, now)
+    return PlanChange(plan=following.plan, effective_on=following.start) if following else None
 
 
 def subscribe_results(outcomes: Mapping[str, Outcome]) -> SubscribeResults:
