@@ -25,6 +25,14 @@ SERVICES: Mapping[str, str] = MappingProxyType(
         "dropbox": "Dropbox",
     }
 )
+PAID_BY: Mapping[str, str] = MappingProxyType(
+    {
+        "bank_transfer": "Bank transfer",
+        "credit_card": "Credit card",
+        "payment_page": "Payment page",
+        "credit_balance": "Credit balance",
+    }
+)
 KINDS: Mapping[Kind, str] = MappingProxyType({"monthly": "", "annual": "one year", "true_up": "growth"})
 
 

@@ -63,8 +63,12 @@ def keep(
 
 def link(bill: records.Bill, suffix: Format, now: datetime, part: str = "") -> DocumentLink:
     """For whoever may see a document that is kept."""
-    seconds = int(_LINKS_LAST.total_seconds())
-    url = files.link(file_key(bill, suffix, part), file_name=file_name(bill, suffix, part), seconds=seconds)
+    return link_to(file_key(bill, suffix, part), file_name(bill, suffix, part), now)
+
+
+def link_to(key: str, file_name: str, now: datetime) -> DocumentLink:
+    """Likewise, to a file and what it is called where it is saved."""
+    url = files.link(key, file_name=file_name, seconds=int(_LINKS_LAST.total_seconds()))
     return DocumentLink(url=url, expires_at=now + _LINKS_LAST)
 
 
@@ -83,9 +87,7 @@ def keep_credit_note(note: records.CreditNote, render: Callable[[FrozenBill], by
 
 def link_to_credit_note(note: records.CreditNote, now: datetime) -> DocumentLink:
     """As `link`."""
-    name, seconds = f"credit-note-{note.reference}.pdf", int(_LINKS_LAST.total_seconds())
-    url = files.link(credit_note_key(note), file_name=name, seconds=seconds)
-    return DocumentLink(url=url, expires_at=now + _LINKS_LAST)
+    return link_to(credit_note_key(note), f"credit-note-{note.reference}.pdf", now)
 
 
 def credit_note_announcement(note: records.CreditNote) -> Message:

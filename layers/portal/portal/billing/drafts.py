@@ -1,6 +1,6 @@
 """Drafts: what is frozen of a bill before anything is rated, so that nothing changes while it is made."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from portal.billing import records
@@ -71,15 +71,18 @@ class OtherCurrency(Conflict):
 
 
 def repriced(distributor: Distributor, bill: records.Bill, today: date) -> dict[str, Any]:
-    """The version in effect on a bill's first day, completed from today's: what had no price then gets its first one.
+    """The version in effect on a bill's first day, completed from today's and then tomorrow's, the earliest that can be
+    agreed: what had no price then gets its first one.
 
     Raises:
         OtherCurrency: they are in another one than the bill.
     """
-    frozen, present = (frozen_prices(distributor, on) for on in (bill.period_start_on, today))
-    if {bill.currency} != {each["terms"]["currency"] for each in (frozen, present)}:
+    days = (bill.period_start_on, today, today + timedelta(days=1))
+    frozen, present, coming = (frozen_prices(distributor, on) for on in days)
+    if {bill.currency} != {each["terms"]["currency"] for each in (frozen, present, coming)}:
         raise OtherCurrency
-    services = {**present["terms"]["services"], **frozen["terms"]["services"]}
+    terms = (coming["terms"], present["terms"], frozen["terms"])
+    services = {service: price for each in terms for service, price in each["services"].items()}
     return {**frozen, "terms": {**frozen["terms"], "services": services}}
 
 

@@ -3,6 +3,7 @@
 from datetime import date
 
 from portal.billing import rules
+from portal.billing.holds import find_hold
 from portal.billing.records import Bill, find_bill
 from portal.consumer import Work
 from portal.journal import Message
@@ -14,12 +15,15 @@ from portal.tree import Node
 
 
 def look_at(work: Work, distributor: Node, bill_sk: str, today: date) -> None:
-    """Move a bill on to what it is today, and remind of it where that is due: in one transaction, so once."""
+    """Move a bill on to what it is today, and remind of it where that is due: in one transaction, so once.
+
+    Of a distributor that is held nothing moves on.
+    """
     bill = find_bill(EVERYTHING, distributor, bill_sk)
     if bill is None:
         return
     looked = rules.look(bill, today)
-    if looked.change:
+    if looked.change and find_hold(EVERYTHING, distributor) is None:
         reminders = [] if looked.reminder is None else [_reminder(bill, looked.reminder)]
         work.commit(Update(bill, looked.change), send=reminders)
 

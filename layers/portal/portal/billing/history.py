@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -21,6 +22,11 @@ _Sort = Literal[
 ]  # fmt: skip
 
 
+MOST_EXAMINED = 1_000
+"""How many bills one request looks at in the order of their issue."""
+_AT_ONCE = 100
+
+
 class OnlyConsolidatedBills(Conflict):
     detail = "Only consolidated bills have lines of several accounts."
 
@@ -37,6 +43,11 @@ class HistoryQuery(PageQuery):
     sort: _Sort = "-issue_date"
 
     @property
+    def is_as_issued(self) -> bool:
+        """Whether it is in the order that the table has, so that only what is shown is read."""
+        return self.sort == "-issue_date"
+
+    @property
     def descending(self) -> bool:
         return self.sort.startswith("-")
 
@@ -44,11 +55,32 @@ class HistoryQuery(PageQuery):
 def list_history(
     scope: "Scope", distributor: Node, query: HistoryQuery, today: date
 ) -> Iterator[records.Bill]:
-    """The issued bills that the scope shows and the query admits."""
+    """The issued bills that the scope shows and the query admits, all of which are read."""
+    return (bill for bill in records.list_bills(scope, distributor) if _is_listed(scope, bill, query, today))
+
+
+def examined(
+    scope: "Scope", distributor: Node, query: HistoryQuery, today: date, behind: str
+) -> Iterator[tuple[str, records.Bill | None]]:
+    """The bills behind a place, the latest issued first, read as they are asked for: the place of each, and itself if the
+    scope shows it and the query admits it.
+    """
+    passes_over = query.kind or query.state or scope.accessible is not None
+    at_once = _AT_ONCE if passes_over else min(query.limit + 1, _AT_ONCE)
+    days = query.from_ or date.min, query.to or date.max
+    if days[0] > days[1]:
+        return
+    references = records.list_references(scope, distributor, *days, behind=behind, at_once=at_once)
+    while chunk := list(islice(references, at_once)):
+        bills = records.find_bills(scope, distributor, (each.bill_sk for each in chunk))
+        for each in chunk:
+            bill = bills[each.bill_sk]
+            yield each.distributor_sk, bill if _is_listed(scope, bill, query, today) else None
+
+
+def _is_listed(scope: "Scope", bill: records.Bill, query: HistoryQuery, today: date) -> bool:
     return (
-        bill
-        for bill in records.list_bills(scope, distributor)
-        if bill.issued_on is not None
+        bill.issued_on is not None
         and is_shown(scope, bill)
         and (query.kind is None or bill.bill_kind in query.kind)
         and (query.state is None or bill_state(bill, today) in query.state)

@@ -1,7 +1,8 @@
 """Issuing: one transaction that gives a bill its number, books it, and moves on what called for it.
 
 The number comes from one gapless sequence, which is part of that transaction: a number that was given out is
-on a bill. PDF, CSV and the mail follow from the outbox message written with it.
+on a bill. PDF, CSV and the mail, and paying it from the credit balance or by card, follow from the outbox messages
+written with it.
 """
 
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ from portal.billing.records import Bill, BillReference
 from portal.change import Change
 from portal.distributors.records import Distributor, Schedule
 from portal.journal import Message
+from portal.payments import rules as charging
+from portal.payments.records import Charge
 from portal.periods import Period, next_payment_date
 from portal.table import Put, Update, Write
 from portal.tree import Node
@@ -40,23 +43,36 @@ def issuing(distributor: Node, bill_sk: str, kind: str, method: str, total: Tota
     A late run does not date its bills back: it takes nothing from the days there are to pay.
     """
     reference, numbered = next_number("bills")
+    on = at.astimezone(UTC).date()
+    wanted = {"distributor_id": distributor.distributor, "bill_sk": bill_sk}
     return Issuing(
-        change=rules.issued(kind, method, total, reference, at.astimezone(UTC).date()),
+        change=rules.issued(kind, method, total, reference, on),
         writes=[
             numbered,
             *(
-                Put(BillReference(*key, distributor_id=distributor.distributor, bill_sk=bill_sk))
+                Put(
+                    BillReference(*key, distributor_id=distributor.distributor, bill_sk=bill_sk, issued_on=on)
+                )
                 for key in (
                     (keys.node(distributor), keys.reference(reference)),
                     keys.reference_path(reference),
                 )
             ),
             Put(ledger.issued(distributor, reference, total, at)),
+            *_charge(distributor, bill_sk, kind, method, at),
         ],
         messages=[
-            Message("Documents", distributor, {"distributor_id": distributor.distributor, "bill_sk": bill_sk})
+            Message("Documents", distributor, wanted),
+            Message("Payments", distributor, {"kind": "bill", **wanted}),
         ],
     )
+
+
+def _charge(distributor: Node, bill_sk: str, kind: str, method: str, at: datetime) -> list[Write]:
+    if not rules.is_charged_on_issue(kind, method):
+        return []
+    key = keys.bill_parts(distributor, bill_sk), keys.CHARGE
+    return [Put(Charge(*key, **charging.begun(at), created_at=at))]
 
 
 def period_billed(schedule: Schedule, distributor: Distributor, bill: Bill, at: datetime) -> Write:
@@ -73,10 +89,12 @@ def period_billed(schedule: Schedule, distributor: Distributor, bill: Bill, at: 
 
 
 def term_billed(renewal: Renewal, term: Period, lines: Iterable[Line]) -> Write:
-    """The renewal goes on to the next term, and remembers what this one was invoiced for."""
+    """The renewal goes on to the next term, and remembers what this one was invoiced for.
+
+    The true-ups of earlier terms stay: a payment date before this term may still be rated.
+    """
     invoiced = {line.service: f"{line.quantity:f}" for line in lines}
-    change = Change(due_at=midnight(term.end), term_start_on=term.start, invoiced=invoiced, true_ups={})
-    return Update(renewal, change)
+    return Update(renewal, Change(due_at=midnight(term.end), term_start_on=term.start, invoiced=invoiced))
 
 
 def first_billed(account: Account, on: date) -> list[Write]:

@@ -129,25 +129,29 @@ def lines_of(part: "BillPart | CreditNote") -> Iterator[Line]:
     """The lines of one part, or of a credit note."""
     entries = {entry["account_id"]: entry for entry in part.roster}
     for stored in part.lines:
-        entry = entries[stored["account_id"]]
-        yield Line(
-            account_id=stored["account_id"],
-            partner_id=entry["partner_id"],
-            account_name=entry["name"],
-            account_email=entry["email"],
-            service=stored["service"],
-            kind=stored["kind"],
-            quantity=Decimal(stored["quantity"]),
-            unit_price=stored["unit_price"],
-            discount=Decimal(stored["discount"]),
-            days=stored["days"],
-            of_days=stored["of_days"],
-            amount=stored["amount"],
-        )
+        yield restored_line(stored, entries[stored["account_id"]])
+
+
+def restored_line(stored: Mapping[str, Any], account: Mapping[str, str]) -> Line:
+    """A line, with its account's `partner_id`, `name` and `email`, which are not in it."""
+    return Line(
+        account_id=stored["account_id"],
+        partner_id=account["partner_id"],
+        account_name=account["name"],
+        account_email=account["email"],
+        service=stored["service"],
+        kind=stored["kind"],
+        quantity=Decimal(stored["quantity"]),
+        unit_price=stored["unit_price"],
+        discount=Decimal(stored["discount"]),
+        days=stored["days"],
+        of_days=stored["of_days"],
+        amount=stored["amount"],
+    )
 
 
 def stored_line(line: Line) -> dict[str, Any]:
-    """A line as a part holds it; `lines_of` reads it back."""
+    """A line as a part holds it; the inverse of `restored_line`."""
     return {
         "account_id": line.account_id,
         "service": line.service,

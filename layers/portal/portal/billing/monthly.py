@@ -8,14 +8,16 @@ recorded as having nothing to bill.
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from portal import keys
-from portal.billing import drafts, lines, rules
+from portal.billing import digests, drafts, lines, rules
 from portal.billing.follow_up import follow_up
 from portal.billing.guard_rails import MOST_RECENT, reasons_to_park
+from portal.billing.holds import find_hold
 from portal.billing.issue import PATIENCE, issuing, period_billed
 from portal.billing.parking import parked
-from portal.billing.part_rating import rate_parts
+from portal.billing.part_rating import is_outdated, rate_parts
 from portal.billing.rating import taxed
 from portal.billing.records import Bill, Overtaken, bill_key, find_bill
 from portal.billing.roster import write_roster
@@ -43,7 +45,7 @@ def _step(work: Work, at: Node, until: datetime) -> bool:
     if schedule.follow_up_sk:
         follow_up(work, schedule)
         return False
-    if schedule.due_at > until:
+    if schedule.due_at > until or find_hold(EVERYTHING, at):
         return True
     distributor = get_distributor(EVERYTHING, at.distributor)
     bill = find_bill(EVERYTHING, at, schedule.bill_sk) if schedule.bill_sk else None
@@ -55,8 +57,11 @@ def _step(work: Work, at: Node, until: datetime) -> bool:
         write_roster(work, bill)
     elif bill.rated_to < bill.part_count:
         rate_parts(work, bill)
+    elif is_outdated(work, bill):
+        work.commit(Update(bill, rules.gone_through_again(bill)))
     else:
-        _conclude(work, distributor, schedule, bill, until)
+        # Many runs want a number at once: who has to wait for one need not look through all usage again.
+        settled(partial(_conclude, work, at, int(bill.version), until), times=PATIENCE)
     return False
 
 
@@ -68,22 +73,31 @@ def _draft(work: Work, distributor: Distributor, schedule: Schedule) -> None:
     work.commit(Put(bill, taken=Overtaken), Update(schedule, Change(bill_sk=bill_sk)))
 
 
-def _conclude(work: Work, distributor: Distributor, schedule: Schedule, bill: Bill, until: datetime) -> None:
-    """Issue a bill that is rated as a whole, park it, or record that there is nothing to bill."""
+def _conclude(work: Work, at: Node, version: int, until: datetime) -> None:
+    """Issue a bill that is rated as a whole, park it, or record that there is nothing to bill; unless it has changed."""
+    schedule, distributor = (
+        get_schedule(EVERYTHING, at, "monthly"),
+        get_distributor(EVERYTHING, at.distributor),
+    )
+    bill = find_bill(EVERYTHING, at, schedule.bill_sk) if schedule.bill_sk else None
+    if bill is None or bill.version != version:
+        return None
     total = taxed(Money(int(bill.net_minor), bill.currency), lines.tax_of(bill))
     reasons: list[str] = list(bill.concerns or ())
+    released = bill.parked_because or ()
     if bill.line_count:
         reasons += reasons_to_park(
-            (), total.gross, _earlier(distributor, bill), _periods_due(distributor, schedule, until)
+            (), total.gross, earlier_bills(distributor, bill), _periods_due(distributor, schedule, until)
         )
-    if reasons:
+    if reasons := [reason for reason in reasons if reason not in released]:
         waiting = parked(distributor.node, bill.sk, reasons, work.now)
         return work.commit(Update(bill, rules.parked(total, reasons)), waiting)
     moved = period_billed(schedule, distributor, bill, work.now)
     if not bill.line_count:
         return work.commit(Update(bill, Change(state="nothing_to_bill")), moved)
     issue = issuing(distributor.node, bill.sk, "monthly", bill.bill_method, total, work.now)
-    return work.commit(Update(bill, issue.change), moved, *issue.writes, send=issue.messages)
+    issued = digests.sealed(bill, issue.change)
+    return work.commit(Update(bill, issued), moved, *issue.writes, send=issue.messages)
 
 
 def _periods_due(distributor: Distributor, schedule: Schedule, until: datetime) -> int:
@@ -91,7 +105,7 @@ def _periods_due(distributor: Distributor, schedule: Schedule, until: datetime) 
     return sum(1 for _ in periods_ending(int(distributor.payment_day), end - timedelta(days=1), until.date()))
 
 
-def _earlier(distributor: Distributor, bill: Bill) -> list[Money]:
+def earlier_bills(distributor: Distributor, bill: Bill) -> list[Money]:
     """What the last three bills of the same method came to, oldest first."""
     found: list[Money] = []
     end = bill.period_start_on

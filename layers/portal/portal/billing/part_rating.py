@@ -3,35 +3,41 @@
 A part is written once per rating, under its version, and what was written is what counts: a copy of the run
 that finds a part rated takes it as it is. How far the bill is rated, and the sums so far, are noted on the
 bill every few parts.
+
+Until the bill is issued its days stay correctable. So before it is, the usage of all of its accounts is looked
+at once more, and if some was counted anew since it was rated, or has to be, the bill is gone through again:
+parts with such accounts are rated anew, the others are taken as they are. An engine that goes on and on
+telling of days long past holds a bill up a few times, not for ever. A bill that is issued after its payment day is
+gone through again likewise where an account that was to pay for growth has ended on that day.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from functools import partial
 from typing import Any
 
 from portal.accounts.records import Account, Renewal, find_accounts_at, find_renewals
-from portal.billing import annual, lines, true_ups
-from portal.billing.account_usage import account_usage
+from portal.billing import annual, digests, lines, true_ups
+from portal.billing.account_usage import account_usages
 from portal.billing.drafts import price_book_of
 from portal.billing.guard_rails import reasons_to_park
 from portal.billing.issue import midnight
 from portal.billing.parking import UNPRICED
-from portal.billing.rating import AccountUsage, Line, PriceBook, UnpricedService, rate_month
-from portal.billing.records import Bill, BillPart, Usage, find_usages, get_part
+from portal.billing.rating import AccountUsage, Line, PriceBook, Rated, UnpricedService, rate_period
+from portal.billing.records import Bill, BillPart, Usage, get_part, list_parts, list_usages
 from portal.billing.snapshot import is_settled, settle_usage
 from portal.billing.weighing import Weighing, load_weighing
 from portal.change import Change
 from portal.consumer import Work
 from portal.money import Money
 from portal.partners.records import find_partners_at
-from portal.periods import Period
+from portal.periods import Period, subscribed_days
 from portal.scope import EVERYTHING
-from portal.table import Update, settled
+from portal.table import Check, Update, settled
 from portal.tree import Node
 
 _PARTS_BETWEEN_NOTES = 10
+_MOST_RECOUNTS = 3
 
 
 class _OutOfTime(Exception):
@@ -47,6 +53,7 @@ class _Tally:
     line_count: int
     concerns: set[str]
     follow_up_parts: list[int]
+    parts_digest: str | None
 
     @classmethod
     def noted(cls, bill: Bill) -> "_Tally":
@@ -56,10 +63,12 @@ class _Tally:
             int(bill.line_count),
             set(bill.concerns or ()),
             list(bill.follow_up_parts or ()),
+            bill.parts_digest,
         )
 
     def add(self, part: BillPart, currency: str) -> None:
         self.rated_to += 1
+        self.parts_digest = digests.with_part(self.parts_digest, part)
         on_part = list(lines.lines_of(part))
         self.net_minor += sum(line.amount for line in on_part)
         self.line_count += len(on_part)
@@ -79,6 +88,7 @@ class _Tally:
             line_count=self.line_count,
             concerns=sorted(self.concerns) or None,
             follow_up_parts=self.follow_up_parts or None,
+            parts_digest=self.parts_digest,
         )
 
 
@@ -88,7 +98,7 @@ def rate_parts(work: Work, bill: Bill) -> None:
     Raises:
         Contended: a copy of this run was faster.
     """
-    terms = _Terms(work, bill, price_book_of(bill), load_weighing(EVERYTHING, bill.node))
+    terms = _terms(work, bill)
     tally = _Tally.noted(bill)
     for number in range(tally.rated_to + 1, int(bill.part_count) + 1):
         try:
@@ -102,6 +112,22 @@ def rate_parts(work: Work, bill: Bill) -> None:
             break
     if tally.rated_to != bill.rated_to:
         work.commit(Update(bill, tally.note()))
+
+
+def is_outdated(work: Work, bill: Bill) -> bool:
+    """Whether a bill that is rated as a whole should be gone through again.
+
+    The engine has told of its period, or it is issued so late that the growth of an account that ended on its last day
+    is not owed any more.
+    """
+    recounts, is_late = bill.recounts < _MOST_RECOUNTS, work.now.date() > bill.period_end_on
+    if not recounts and not is_late:
+        return False
+    terms = _terms(work, bill)
+    return any(
+        (recounts and _is_outdated(terms, part)) or (is_late and true_ups.grew_and_ended(bill, part))
+        for part in list_parts(EVERYTHING, bill)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +146,34 @@ class _Terms:
         return Period(self.bill.period_start_on, self.bill.period_end_on)
 
 
+def _terms(work: Work, bill: Bill) -> _Terms:
+    return _Terms(work, bill, price_book_of(bill), load_weighing(EVERYTHING, bill.node))
+
+
+def _is_outdated(terms: _Terms, part: BillPart) -> bool:
+    """Whether the usage of an account is not any more what it was rated by, or is going to be counted anew."""
+    counted = dict(zip(_nodes(part), part.snapshots or (), strict=False))
+    usages = list_usages(EVERYTHING, [node for node, snapshots in counted.items() if snapshots is not None])
+    return any(
+        usage.snapshots != counted[node]
+        or not is_settled(usage, terms.period.end, terms.work.now, terms.weighing)
+        for node, usage in usages.items()
+    )
+
+
+def _nodes(part: BillPart) -> list[Node]:
+    distributor = part.node.distributor
+    return [Node(distributor, entry["partner_id"], entry["account_id"]) for entry in part.roster]
+
+
 def _rated_part(terms: _Terms, number: int) -> BillPart:
     part = get_part(EVERYTHING, terms.bill, number)
-    if part.rated_in >= terms.bill.rating:
+    is_rated = part.rated_in >= terms.bill.rating
+    if is_rated and not (
+        terms.bill.recounts and (_is_outdated(terms, part) or true_ups.grew_and_ended(terms.bill, part))
+    ):
         return part
-    distributor = terms.bill.node.distributor
-    nodes = [Node(distributor, entry["partner_id"], entry["account_id"]) for entry in part.roster]
+    nodes = _nodes(part)
     accounts = find_accounts_at(EVERYTHING, nodes)
     usages = _settled_usages(terms, accounts)
     renewals = _renewals(terms, [node for node, each in accounts.items() if _may_owe_a_term(terms, each)])
@@ -141,8 +189,10 @@ def _rated_part(terms: _Terms, number: int) -> BillPart:
         lines=[lines.stored_line(line) for line in on_part],
         partners=_partners(terms, on_part, accounts.values()),
         rated_in=int(terms.bill.rating),
+        snapshots=[int(usages[node].snapshots) if node in usages else None for node in nodes],
     )
-    terms.work.commit(Update(part, rated_as))
+    # A rated part changes only while the bill is not issued yet; one that is not rated keeps it from being issued.
+    terms.work.commit(Update(part, rated_as), *([Check(terms.bill)] if is_rated else []))
     return part
 
 
@@ -165,15 +215,20 @@ def _rate(
     """The account's lines, or why it has none."""
     if account is None:
         return (), "removed"
-    used = account_usage(account, usage, terms.work.now)
+    used, grown = account_usages(account, usage, terms.work.now), Rated(())
     try:
-        if true_ups.may_grow(used, terms.period.end):
-            rated = true_ups.rate_growth(used, account.node, renewal, terms.period.end, terms.price_book)
-        else:
-            rated = rate_month(used, terms.price_book, terms.period)
+        rated = rate_period(used, terms.price_book, terms.period)
+        for span in _growing(terms, used):
+            grown = true_ups.rate_growth(span, account.node, renewal, terms.period.end, terms.price_book)
     except UnpricedService:
         return (), "parked"
-    return rated.lines, rated.excluded_reason
+    on_bill = rated.lines + grown.lines
+    return on_bill, None if on_bill else rated.excluded_reason
+
+
+def _growing(terms: _Terms, used: Iterable[AccountUsage]) -> list[AccountUsage]:
+    """The span in which a true-up is due on the payment date, if there is one."""
+    return [span for span in used if true_ups.may_grow(span, terms.period.end)]
 
 
 def _settled_entry(
@@ -202,7 +257,7 @@ def _settled_entry(
         and account.ended_on <= terms.period.end
         and account.finally_billed_at is None
         # A term that is not invoiced yet waits for an operator, and its invoice for the account.
-        and (renewal is None or renewal.due_at.date() >= account.ended_on)
+        and (renewal is None or renewal.due_at is None or renewal.due_at.date() >= account.ended_on)
     ):
         settled_as["last"] = True
     return settled_as
@@ -211,7 +266,7 @@ def _settled_entry(
 def _settled_usages(terms: _Terms, accounts: Mapping[Node, Account]) -> dict[Node, Usage]:
     """The usage of the accounts that can have a line, with all of the period's days counted."""
     wanted = [node for node, account in accounts.items() if _can_have_a_line(terms, account)]
-    usages = find_usages(EVERYTHING, wanted)
+    usages = list_usages(EVERYTHING, wanted)
     for node, usage in usages.items():
         if is_settled(usage, terms.period.end, terms.work.now, terms.weighing):
             continue
@@ -225,30 +280,26 @@ def _renewals(terms: _Terms, nodes: list[Node]) -> dict[Node, Renewal]:
     """The renewals of annual accounts, once the terms that began before the payment date are invoiced."""
     renewals = find_renewals(EVERYTHING, nodes)
     for node, renewal in renewals.items():
-        if renewal.due_at.date() < terms.period.end:
+        if renewal.due_at is not None and renewal.due_at.date() < terms.period.end:
             annual.invoice_terms(terms.work, node, midnight(terms.period.end))
             renewals |= find_renewals(EVERYTHING, [node])
     return renewals
 
 
 def _can_have_a_line(terms: _Terms, account: Account) -> bool:
-    used = account_usage(account, None, terms.work.now)
-    if used.plan == "annual":
-        return true_ups.may_grow(used, terms.period.end)
-    return (
-        used.subscribed_on is not None
-        and used.subscribed_on < terms.period.end
-        and not _ended(used, terms.period.start)
+    used = account_usages(account, None, terms.work.now)
+    return bool(_growing(terms, used)) or any(
+        span.plan == "monthly"
+        and span.subscribed_on is not None
+        and subscribed_days(terms.period, span.subscribed_on, span.ended_on).days > 0
+        for span in used
     )
 
 
 def _may_owe_a_term(terms: _Terms, account: Account) -> bool:
     """Whether the annual job may have to catch up on the account before this bill."""
-    used = account_usage(account, None, terms.work.now)
-    if true_ups.may_grow(used, terms.period.end):
-        return True
-    return used.plan == "annual" and _ended(used, terms.period.end) and account.finally_billed_at is None
-
-
-def _ended(account: AccountUsage, by: date) -> bool:
-    return account.ended_on is not None and account.ended_on <= by
+    used = account_usages(account, None, terms.work.now)
+    has_ended = account.ended_on is not None and account.ended_on <= terms.period.end
+    return bool(_growing(terms, used)) or (
+        has_ended and account.finally_billed_at is None and any(span.plan == "annual" for span in used)
+    )

@@ -5,7 +5,7 @@ minor units.
 """
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -30,7 +30,9 @@ Weight = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}(\.[0-9]{1,4})?$"
 
 
 class EffectiveInThePast(Invalid):
-    detail = "Prices take effect today or later; a distributor's first ones from its first billing period on."
+    detail = (
+        "Prices take effect tomorrow or later; a distributor's first ones from its first billing period on."
+    )
 
 
 class AlreadyInEffect(Conflict):
@@ -137,8 +139,9 @@ def check_new(
     """Whether these terms can take effect on that day.
 
     Raises:
-        EffectiveInThePast: what was used since is already rated, or about to be, at the prices of that day.
-        AlreadyInEffect: there are prices from that day on, and the day has come.
+        EffectiveInThePast: what was used since is already rated, or about to be, at the prices of that day; terms that
+            begin today may be invoiced.
+        AlreadyInEffect: there are prices from today on.
         WrongCurrency: a distributor has one currency.
     """
     if terms.currency != distributor.currency:
@@ -146,10 +149,10 @@ def check_new(
             errors=(FieldError("currency", f"The distributor's currency is {distributor.currency}."),)
         )
     begun = [version.effective_on for version in versions if version.effective_on <= today]
-    if effective_on < (today if begun else min(today, distributor.billed_from_on)):
-        raise EffectiveInThePast(errors=(FieldError("effective_on", EffectiveInThePast.detail),))
-    if effective_on in begun:
+    if effective_on == today and effective_on in begun:
         raise AlreadyInEffect
+    if effective_on < (today + timedelta(days=1) if begun else min(today, distributor.billed_from_on)):
+        raise EffectiveInThePast(errors=(FieldError("effective_on", EffectiveInThePast.detail),))
 
 
 def weights_by_service(versions: Iterable[PriceBook], on: date) -> dict[str, Any]:

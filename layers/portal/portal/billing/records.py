@@ -1,7 +1,8 @@
 """What is stored of money: usage, prices, bills with their parts, payments, ledger."""
 
 from collections.abc import Iterable, Iterator
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 
@@ -15,9 +16,12 @@ from portal.table import (
     InstantAttribute,
     Item,
     JsonAttribute,
+    PackedJsonAttribute,
     find,
     find_many,
     query,
+    query_back,
+    query_between,
     query_index,
 )
 from portal.tree import Node
@@ -30,7 +34,8 @@ class Overtaken(Conflict, Contended):
 class Usage(Item, discriminator="usage"):
     """An account's daily billable counts per service, and from which day on they have to be taken anew."""
 
-    facts = JsonAttribute()
+    partner_id = UnicodeAttribute()
+    facts = PackedJsonAttribute()
     """`{service: [[day, count, recorded_at], ...]}`: appended, never edited; see `portal.billing.usage`."""
     unsettled_from_on = DateAttribute(null=True)
     """The earliest day whose count an engine event has touched since the last snapshot."""
@@ -44,6 +49,12 @@ class Usage(Item, discriminator="usage"):
     """The account's entities are deleted: its facts are final."""
     tidy_on = DateAttribute(null=True)
     """The first day on which what a deleted task left behind is needed no longer."""
+
+    @property
+    def node(self) -> Node:
+        """The account that it is of."""
+        _, account_id = keys.split(self.sk)
+        return Node(keys.node_of(self.pk).distributor, self.partner_id, account_id)
 
     def distributor_key(self) -> tuple[str, str] | None:
         if self.unsettled_from_on is None and self.tidy_on is None:
@@ -73,7 +84,7 @@ class Bill(Item, discriminator="bill"):
 
     `state`: `draft`, `parked` (waits for an operator), `issued`, `overdue`, `paid`, `credited` (what was still owed was
     credited), `nothing_to_bill` (a period without a line, recorded so that it is not looked at again). Amounts are minor
-    units. Once issued only `state`, `paid_minor`, `credited_minor` and the reminder fields move.
+    units. Once issued only `state`, what is paid and credited, and the reminder fields move.
     """
 
     bill_kind = UnicodeAttribute()
@@ -103,11 +114,17 @@ class Bill(Item, discriminator="bill"):
     roster_complete = BooleanAttribute(default=False)
     rating = NumberAttribute(default=1)
     """Counts the ratings: one more each time an operator has the whole bill rated anew."""
+    recounts = NumberAttribute(default=0)
+    """How often it was gone through again since, because the engine had told of its days after they were rated."""
     rated_to = NumberAttribute(default=0)
     """Number of the last part that is rated and counted in the sums below."""
     line_count = NumberAttribute(default=0)
     concerns = JsonAttribute(null=True)
     """Reasons to park it that rating its parts has shown so far."""
+    parts_digest = UnicodeAttribute(null=True)
+    """Of the parts rated so far; see `portal.billing.digests`."""
+    digest = UnicodeAttribute(null=True)
+    """Of all that was issued, written when it was."""
     follow_up_parts = JsonAttribute(null=True)
     """Numbers of the parts with accounts that its issue changes (`portal.billing.follow_up`)."""
     reference = UnicodeAttribute(null=True)
@@ -117,6 +134,8 @@ class Bill(Item, discriminator="bill"):
     tax_minor = NumberAttribute(default=0)
     total_minor = NumberAttribute(default=0)
     paid_minor = NumberAttribute(default=0)
+    payment_count = NumberAttribute(default=0)
+    """How many payments were recorded for it: the next one's receipt is numbered by it."""
     credited_minor = NumberAttribute(default=0)
     paid_on = DateAttribute(null=True)
     parked_because = JsonAttribute(null=True)
@@ -161,17 +180,29 @@ class BillPart(Item, discriminator="bill-part"):
     """How the partners of these accounts were called when it was rated: `{partner_id: {"name", "code"}}`."""
     rated_in = NumberAttribute(default=0)
     """In which of the bill's ratings this was written; 0: not rated yet."""
+    snapshots = JsonAttribute(null=True)
+    """How many snapshots of its usage there had been when each account on the roster was rated; None for one whose usage
+    nobody looked at.
+    """
 
 
 class Payment(Item, discriminator="payment"):
-    """Money received for a bill."""
+    """Money received for a bill, and what its receipt says. It never changes. Amounts are minor units."""
 
     payment_id = UnicodeAttribute()
+    """The payment provider's `pi_...` for what was paid there: so that it is recorded once."""
     amount_minor = NumberAttribute()
+    """All that was received."""
+    excess_minor = NumberAttribute(default=0)
+    """What of it was more than the bill asked for: it went to the distributor's credit balance."""
+    owed_minor = NumberAttribute(default=0)
+    """What was still owed on the bill after it."""
     currency = UnicodeAttribute()
     received_on = DateAttribute()
     paid_by = UnicodeAttribute()
-    """`bank_transfer`."""
+    """`bank_transfer`, `credit_card`, `payment_page` or `credit_balance`."""
+    receipt = UnicodeAttribute()
+    """Number of its receipt: the bill's, and which of its payments it is: `80035-1`."""
     note = UnicodeAttribute(null=True)
 
 
@@ -197,6 +228,8 @@ class CreditNote(Item, discriminator="credit-note"):
     net_minor = NumberAttribute()
     tax_minor = NumberAttribute()
     total_minor = NumberAttribute()
+    digest = UnicodeAttribute(null=True)
+    """Of all that it says; see `portal.billing.digests`."""
     roster = JsonAttribute()
     lines = JsonAttribute()
     """The lines that were corrected, as `portal.billing.lines` has them; the quantity and amount are what is credited.
@@ -212,12 +245,23 @@ class LedgerEntry(Item, discriminator="ledger"):
     currency = UnicodeAttribute()
     document = UnicodeAttribute()
 
+    def distributor_key(self) -> tuple[str, str]:
+        return keys.by_distributor(self.node, "LEDGER", self.document, self.sk)
+
 
 class BillReference(Item, discriminator="reference"):
-    """Which bill has a reference number: in the distributor's partition, and for operators under the number itself."""
+    """Which bill has a reference number: in the distributor's partition, where it is a row of the billing history too, and
+    for operators under the number itself.
+    """
 
     distributor_id = UnicodeAttribute()
     bill_sk = UnicodeAttribute()
+    issued_on = DateAttribute()
+
+    def distributor_key(self) -> tuple[str, str] | None:
+        if not self.node.distributor:
+            return None
+        return keys.issued_bill(self.node, self.issued_on, keys.split(self.sk)[-1])
 
 
 class CreditNoteNumber(Item, discriminator="credit-note-number"):
@@ -232,8 +276,12 @@ class Sequence(Item, discriminator="sequence"):
     last = NumberAttribute()
 
 
+def new_usage(account: Node, **values: Any) -> Usage:
+    return Usage(*keys.usage(account), partner_id=account.partner, **{"facts": {}, **values})
+
+
 def find_usage(scope: Scope, account: Node) -> Usage | None:
-    return find(Usage, keys.node(scope.reach(account)), keys.USAGE)
+    return find(Usage, *keys.usage(scope.reach(account)))
 
 
 def get_usage(scope: Scope, account: Node) -> Usage:
@@ -249,9 +297,22 @@ def get_usage(scope: Scope, account: Node) -> Usage:
 
 
 def find_usages(scope: Scope, accounts: Iterable[Node]) -> dict[Node, Usage]:
-    """The usage of these accounts as it is now."""
-    wanted = [(keys.node(scope.reach(node)), keys.USAGE) for node in accounts]
+    """The usage of these accounts as it is now, each paid for by itself; for accounts in a row see `list_usages`."""
+    wanted = [keys.usage(scope.reach(node)) for node in accounts]
     return {usage.node: usage for usage in find_many(Usage, wanted).values()}
+
+
+def list_usages(scope: Scope, accounts: Iterable[Node]) -> dict[Node, Usage]:
+    """The usage of accounts of one distributor that follow each other by id, as it is now.
+
+    All that lies between the first and the last is read, and paid for by its size.
+    """
+    wanted = {keys.usage(scope.reach(node))[1]: node for node in accounts}
+    if not wanted:
+        return {}
+    pk, _ = keys.usage(next(iter(wanted.values())))
+    found = query_between(Usage, pk, min(wanted), max(wanted))
+    return {wanted[usage.sk]: usage for usage in found if usage.sk in wanted}
 
 
 def list_unsettled_usages(scope: Scope, distributor: Node) -> Iterator[Usage]:
@@ -301,6 +362,31 @@ def list_bills(scope: Scope, distributor: Node, *, limit: int | None = None) -> 
     return query(Bill, keys.node(scope.reach(distributor)), keys.bill(), newest_first=True, limit=limit)
 
 
+_LAST_NUMBER = "~" * 12
+"""Sorts after all."""
+
+
+def list_references(
+    scope: Scope, distributor: Node, since: date, until: date, *, behind: str, at_once: int
+) -> Iterator[BillReference]:
+    """The numbers of the bills issued on these days, both included, latest first, `at_once` read in a request; those
+    behind a place (`distributor_sk`) where one is given. An index: for showing, not for deciding.
+    """
+    pk, first = keys.issued_bill(scope.reach(distributor), since)
+    last = behind or keys.issued_bill(distributor, until, _LAST_NUMBER)[1]
+    # Both ends belong to a range, so the one at `behind` comes too, first, and is left out.
+    read = at_once + bool(behind)
+    found = query_back(BillReference, pk, first, last, index="by_distributor", at_once=read)
+    return (each for each in found if each.distributor_sk != behind)
+
+
+def find_bills(scope: Scope, distributor: Node, bill_sks: Iterable[str]) -> dict[str, Bill]:
+    """Bills as they are now, by sort key."""
+    partition = keys.node(scope.reach(distributor))
+    found = find_many(Bill, ((partition, bill_sk) for bill_sk in bill_sks))
+    return {bill.sk: bill for bill in found.values()}
+
+
 def list_consolidated_bills(scope: Scope, distributor: Node, period_end_on: date) -> list[Bill]:
     """The consolidated bills of one period: one for each method that was used in it."""
     return list(query(Bill, keys.node(scope.reach(distributor)), keys.bill(period_end_on, "monthly")))
@@ -338,6 +424,11 @@ def list_payments(scope: Scope, bill: Bill) -> Iterator[Payment]:
     return query(Payment, keys.bill_parts(node, bill.sk), keys.payment())
 
 
+def find_payment(scope: Scope, bill: Bill, payment_id: str) -> Payment | None:
+    """None where it is not recorded for this bill."""
+    return find(Payment, keys.bill_parts(scope.reach(bill.node), bill.sk), keys.payment(payment_id))
+
+
 def list_credit_notes(scope: Scope, distributor: Node, bill_reference: str = "") -> Iterator[CreditNote]:
     """The credit notes for one bill in the order of their numbers, or all of a distributor's by bill."""
     return query(CreditNote, keys.node(scope.reach(distributor)), keys.credit_note(bill_reference))
@@ -360,8 +451,15 @@ def find_sequence(name: str) -> Sequence | None:
     return find(Sequence, *keys.sequence(name))
 
 
-def list_ledger(scope: Scope, distributor: Node) -> Iterator[LedgerEntry]:
-    return query(LedgerEntry, keys.node(scope.reach(distributor)), keys.ledger())
+def list_ledger(scope: Scope, distributor: Node, since: datetime | None = None) -> Iterator[LedgerEntry]:
+    after = keys.ledger(since) if since else ""
+    return query(LedgerEntry, keys.node(scope.reach(distributor)), keys.ledger(), after=after)
+
+
+def list_ledger_of(scope: Scope, distributor: Node, document: str) -> Iterator[LedgerEntry]:
+    """The entries of one document. An index: what is missed in it is looked for in `list_ledger`."""
+    pk, prefix = keys.by_distributor(scope.reach(distributor), "LEDGER", document, "")
+    return query_index(LedgerEntry, "by_distributor", pk, prefix)
 
 
 def bill_key(kind: str, period_end_on: date, what: str) -> str:

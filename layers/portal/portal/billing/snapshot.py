@@ -275,7 +275,8 @@ def _unbilled_from_on(account: Node) -> date:
     issued yet."""
     distributor = account.distributor_node
     days = [get_schedule(EVERYTHING, distributor, "monthly").due_at.date() - _LONGEST_PERIOD]
-    if renewal := find_renewal(EVERYTHING, account):
+    renewal = find_renewal(EVERYTHING, account)
+    if renewal and renewal.due_at:
         days.append(renewal.due_at.date() - timedelta(days=1))
     unissued = (bill for bill in list_bills(EVERYTHING, distributor) if bill.state in ("draft", "parked"))
     days.extend(bill.period_start_on - timedelta(days=1) for bill in unissued)

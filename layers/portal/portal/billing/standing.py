@@ -168,8 +168,12 @@ def _last_paid(
     for account in accounts:
         if (paid := account.last_paid) is not None:
             found[account.account_id] = date.fromisoformat(paid["on"]), Money(paid["minor"], paid["currency"])
-    if any(_was_consolidated(account) or account.account_id in open_lines for account in accounts):
-        wanted = {account.account_id for account in accounts}
+    wanted = {
+        account.account_id
+        for account in accounts
+        if account.first_billed_on is not None or account.account_id in open_lines
+    }
+    if wanted:
         for bill in _paid_last(scope, distributor, today):
             paid_on = bill.paid_on or bill.period_end_on
             for share in _shares(scope, bill, int(bill.paid_minor)):
@@ -177,11 +181,6 @@ def _last_paid(
                 if account_id in wanted and paid_on >= found.get(account_id, (date.min,))[0]:
                     found[account_id] = paid_on, Money(share.minor, bill.currency)
     return {account_id: paid for account_id, (_, paid) in found.items()}
-
-
-def _was_consolidated(account: "Account") -> bool:
-    """Whether a consolidated bill can have had a line of the account."""
-    return account.first_billed_on is not None and (account.plan == "monthly" or account.last_paid is None)
 
 
 def _paid_last(scope: Scope, distributor: "Distributor", today: date) -> list[records.Bill]:

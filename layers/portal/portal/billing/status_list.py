@@ -10,7 +10,7 @@ from portal.accounts import listing
 from portal.accounts.listing import AccountFilters, Listed, folded
 from portal.billing.views import Subscription, subscription
 from portal.paging import PageQuery, SortKey
-from portal.subscriptions.rules import renewal_on
+from portal.subscriptions.spans import renewal_on
 
 _SUBSCRIPTIONS: dict[Subscription, int] = {"trial": 0, "monthly": 1, "annual": 2}
 
@@ -45,7 +45,7 @@ def sort_key(sort: str, now: datetime) -> Callable[[Listed], SortKey]:
             case "subscription":
                 return (_SUBSCRIPTIONS[subscription(listed.account, now)], *by_name)
             case "renewal_date":
-                return ((renewal_on(listed.account, now.date()) or date.max).isoformat(), *by_name)
+                return ((renewal_on(listed.account, now) or date.max).isoformat(), *by_name)
             case "amount_due":
                 return (listed.standing.owed.minor if listed.standing else 0, *by_name)
         return shared(listed)

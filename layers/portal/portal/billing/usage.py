@@ -39,12 +39,16 @@ _STATUS_ORDER: dict[Status, int] = {"active": 0, "inactive": 1, "archived": 2}
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """From `occurred_at` on the entity has this status. `licensed` is None where the engine does not say."""
+    """From `occurred_at` on the entity has this status. `licensed` is None where the engine does not say.
+
+    With `is_end` nothing protects it any longer: it counts nothing, whatever its status weighs.
+    """
 
     occurred_at: datetime
     event_id: str
     status: Status
     licensed: bool | None = None
+    is_end: bool = False
 
     def __post_init__(self) -> None:
         if self.occurred_at.tzinfo is None:
@@ -121,7 +125,7 @@ def counted_once(records: Sequence[Entity], weights: Weights = DEFAULT_WEIGHTS) 
         return first
 
     def weight(transition: Transition) -> Decimal:
-        return weight_of(first.service, first.kind, transition.status, transition.licensed, weights)
+        return _weight(first, transition, weights)
 
     instants = sorted({transition.occurred_at for record in records for transition in record.timeline})
     in_force = ((at, (state_at(record.timeline, at) for record in records)) for at in instants)
@@ -151,12 +155,16 @@ def daily_counts(
             day = transition.occurred_at.date()
             if day >= days.end:
                 break
-            weight = weight_of(
-                entity.service, entity.kind, transition.status, transition.licensed, service_weights
-            )
+            weight = _weight(entity, transition, service_weights)
             service_steps[max(0, (day - days.start).days)] += weight - counted
             counted = weight
     return {service: [_count(total) for total in accumulate(changes)] for service, changes in steps.items()}
+
+
+def _weight(entity: Entity, transition: Transition, weights: Weights) -> Decimal:
+    if transition.is_end:
+        return Decimal(0)
+    return weight_of(entity.service, entity.kind, transition.status, transition.licensed, weights)
 
 
 def _order(transition: Transition) -> tuple[datetime, str, int, int]:

@@ -15,7 +15,8 @@ from portal.change import Change
 from portal.money import Money
 from portal.money_view import MoneyView, money
 from portal.services import Service
-from portal.subscriptions.rules import ended_trial, plan_of, renewal_on
+from portal.subscriptions.rules import ended_trial
+from portal.subscriptions.spans import plan_of, renewal_on
 
 if TYPE_CHECKING:
     from portal.accounts.listing import Listed
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from portal.billing.standing import OpenLine, Standing
     from portal.billing.statements import Statement
     from portal.distributors.records import Distributor
-    from portal.paging import Page
+    from portal.paging import LongPage, Page
 
 Subscription = Literal["trial", "monthly", "annual"]
 Method = Literal["credit_card", "invoice"]
@@ -41,6 +42,9 @@ class BillingMethod(BaseModel):
     currency: str
     payment_day: int = Field(
         description="Day of the month on which a period ends and is billed; in shorter months the last."
+    )
+    credit_balance: MoneyView = Field(
+        description="What was paid in excess and is left of it: it pays the next bills before anything else does."
     )
 
 
@@ -196,6 +200,9 @@ class BillForecast(BaseModel):
     lines_per: Literal["account", "partner", "service"]
     lines: list[ForecastLine]
     accounts_without_price: list[str] = Field(description="Left out: they use a service that has no price.")
+    as_of: datetime = Field(
+        description="Now; where there are many accounts, last night, and what has happened since is not in it."
+    )
 
 
 class HistoryRow(BaseModel):
@@ -268,12 +275,13 @@ _MOST_LINES = 2_000
 can hold 6 MB, and a line with the longest of names takes 1.5 kB."""
 
 
-def billing_method(distributor: "Distributor") -> BillingMethod:
+def billing_method(distributor: "Distributor", credit_balance: Money) -> BillingMethod:
     return BillingMethod.model_validate(
         {
             "method": distributor.billing_method,
             "currency": distributor.currency,
             "payment_day": int(distributor.payment_day),
+            "credit_balance": money(credit_balance),
         }
     )
 
@@ -386,7 +394,7 @@ def status_row(listed: "Listed", now: datetime) -> StatusRow:
             "backup_status": account.backup_status,
             "billing_status": standing.status,
             "subscription": subscription(account, now),
-            "renewal_date": renewal_on(account, now.date()),
+            "renewal_date": renewal_on(account, now),
             "amount_due": _unless_zero(standing.owed),
         }
     )
@@ -423,7 +431,7 @@ def account_billing(
         billing_status=standing.status,
         subscription=subscription(account, now),
         subscribed_on=(ended_trial(account, now) or Change()).get("subscribed_on") or account.subscribed_on,
-        renewal_date=renewal_on(account, now.date()),
+        renewal_date=renewal_on(account, now),
         amount_due=_unless_zero(standing.owed),
         last_paid=money(standing.last_paid) if standing.last_paid else None,
         open_bills=[_open_bill(line) for line in open_lines],
@@ -448,6 +456,7 @@ def bill_forecast(next_bill: "NextBill", tax_name: str | None) -> BillForecast:
         lines_per=lines_per,
         lines=shown,
         accounts_without_price=list(next_bill.unpriced),
+        as_of=next_bill.as_of,
     )
 
 
@@ -473,7 +482,7 @@ def history_row(bill: "Bill", today: date) -> HistoryRow:
     )
 
 
-def named(page: "Page[HistoryRow]", account_names: Mapping[str, str]) -> "Page[HistoryRow]":
+def named(page: "LongPage[HistoryRow]", account_names: Mapping[str, str]) -> "LongPage[HistoryRow]":
     """The rows of a page with the names of the annual invoices' accounts, by reference."""
     for row in page.items:
         row.account_name = account_names[row.reference]
@@ -495,12 +504,12 @@ def _open_bill(line: "OpenLine") -> OpenBill:
             "due_date": bill.due_on,
             "state": "overdue" if line.past_due else "issued",
             "owed": money(line.owed),
-            "lines": [_line(each, bill.currency) for each in line.lines],
+            "lines": [line_view(each, bill.currency) for each in line.lines],
         }
     )
 
 
-def _line(line: "Line", currency: str) -> LineView:
+def line_view(line: "Line", currency: str) -> LineView:
     return LineView.model_validate(_line_values(line, currency))
 
 
