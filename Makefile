@@ -5,10 +5,13 @@ PYTHON ?= python3
 PORT ?= 4566
 # Lambda's Python, to compile the bytecode of what is built for AWS.
 RUNTIME_PYTHON ?= python3.13
-# make month: so many, and which of the possible months.
+# make month: so many, and (SEED) which of the possible months.
 PARTNERS ?= 4
 ACCOUNTS ?= 40
 SEED ?= 0
+# make simulate: so many days from this day on; SEED decides all that happens in them.
+START ?= 2023-12-20
+DAYS ?= 400
 # make test: how many tests run at once.
 WORKERS ?= 2
 export PORT
@@ -20,11 +23,11 @@ LOCK = $(abspath $(DEV))/uv pip compile --quiet --universal --python-version 3.1
 	--no-emit-index-url --no-header --no-annotate --no-strip-extras $(LOCK_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset clock jobs month test lint docs lock build deploy python
+.PHONY: help run stop reset clock jobs month test mutants bench-billing simulate lint docs lock build deploy python
 .SILENT:
 
 help: ## this list
-	sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 run: .venv-cloud/requirements.txt ## start the local cloud, deploy to it, fill it with the demo
 	$(CLOUD)/python -m local.run
@@ -47,6 +50,15 @@ month: .venv-cloud/requirements.txt ## play a month in the local cloud, check it
 test: .venv/requirements.txt .venv-cloud/requirements.txt ## run all tests: make test, make test ONLY=tests/portal
 	$(DEV)/pytest --numprocesses $(WORKERS) --dist loadgroup $(ONLY)
 
+bench-billing: .venv/requirements.txt ## bill 1,000 to 100,000 accounts: what each costs (some minutes)
+	PYTHONPATH=functions:layers/portal $(DEV)/python -m tests.bench
+
+simulate: .venv/requirements.txt ## live a year and work out every bill anew: make simulate SEED=1 START=2027-02-27 DAYS=800
+	PYTHONPATH=functions:layers/portal $(DEV)/python -m tests.simulation --seed $(SEED) --start $(START) --days $(DAYS)
+
+mutants: .venv/requirements.txt ## the mutation score of what money is computed with (ten minutes)
+	$(DEV)/python -m tests.mutants
+
 lint: .venv/requirements.txt ## check style and types
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
@@ -58,6 +70,7 @@ docs: .venv/requirements.txt ## write what is generated: OpenAPI document, READM
 
 lock: .venv/requirements.txt ## pin all requirements again, with hashes: make lock LOCK_OPTIONS=--upgrade
 	cd layers/vendor && $(LOCK) requirements.in --output-file requirements.txt
+	cd layers/payments && $(LOCK) --no-deps requirements.in --output-file requirements.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 	$(LOCK) requirements-cloud.in --output-file requirements-cloud.txt
 

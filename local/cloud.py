@@ -1,7 +1,7 @@
 """The local cloud's life: start, build, deploy, stop, reset.
 
 It is MiniStack, an AWS in one process, on the loopback address only, with the real template deployed to it
-by the SAM CLI; beside it run the simulated backup engine and the simulated identity provider. What they
+by the SAM CLI; beside it run the simulated backup engine, identity provider and payment provider. What they
 store is in `.local/`, and survives a stop.
 
     python -m local.cloud up | stop | reset
@@ -9,6 +9,7 @@ store is in `.local/`, and survives a stop.
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -38,6 +39,11 @@ PROVIDER_PORT = PORT + 1000 if PORT < 64_000 else PORT - 1000
 """Not the next one, which a second local cloud would take."""
 PROVIDER = f"http://{HOST}:{PROVIDER_PORT}"
 """The simulated identity provider."""
+STRIPE_PORT = PORT + 2000 if PORT < 63_000 else PORT - 2000
+STRIPE = f"http://{HOST}:{STRIPE_PORT}"
+"""The simulated payment provider."""
+STRIPE_API_KEY, STRIPE_PUBLISHABLE_KEY = "sk_test_local", "pk_test_local"
+"""What the portal and a browser show it; it takes any."""
 REGION = "eu-central-1"
 STACK = "portal"
 STAGE = "live"
@@ -48,9 +54,9 @@ LOGS = HOME / "log"
 APP = HOME / "build" / "app"
 """What `sam build` made: the expanded template, the layers, the functions."""
 _TEMPORARY = HOME / "tmp"
-_STORED = ("state", "s3", "tmp", "run", "clock", "engine.json")
+_STORED = ("state", "s3", "tmp", "run", "clock", "engine.json", "stripe.pickle")
 
-_CLOUD, _ENGINE, _PROVIDER = "cloud", "engine", "provider"
+_CLOUD, _ENGINE, _PROVIDER, _PAYMENTS = "cloud", "engine", "provider", "stripe"
 _OWN = {"PORT": str(PORT), "LOCAL_HOME": str(HOME)}
 """For other modules of this package that are started as processes."""
 _TOOLS = Path(sys.executable).parent
@@ -81,6 +87,13 @@ class Deployment:
         return f"eng_{secret['SecretString']}"
 
     @property
+    def payment_secrets(self) -> dict[str, str]:
+        """What the portal and the payment provider know each other by: `api_key` and `webhook_secret`."""
+        secret = client("secretsmanager").get_secret_value(SecretId=self.outputs["PaymentSecretArn"])
+        secrets: dict[str, str] = json.loads(secret["SecretString"])
+        return secrets
+
+    @property
     def api_url(self) -> str:
         """Without host names that only some systems resolve, such as `<id>.execute-api.localhost`."""
         return f"{ENDPOINT}/_aws/execute-api/{self.outputs['ApiId']}/{STAGE}"
@@ -100,8 +113,10 @@ def up() -> Deployment:
     changed = remembered(_DEPLOYED) != wanted
     if changed:
         _end(_ENGINE)
+        _end(_PAYMENTS)
         _build()
         _deploy()
+        _introduce_payments()
         remember(_DEPLOYED, wanted)
     return _described(changed=changed)
 
@@ -132,20 +147,28 @@ def start_engine() -> None:
 
 def start_provider() -> None:
     """Let people sign in with the simulated identity provider, which runs in the background until `stop`."""
-    if _holds(_PROVIDER):
+    _serve(_PROVIDER, "local.provider", PROVIDER_PORT, PROVIDER)
+
+
+def start_payments() -> None:
+    """Let people pay with the simulated payment provider, which runs in the background until `stop`."""
+    _serve(_PAYMENTS, "local.stripe", STRIPE_PORT, STRIPE)
+
+
+def _serve(name: str, module: str, port: int, address: str) -> None:
+    if _holds(name):
         return
-    _check_free(PROVIDER_PORT)
-    _launch(_PROVIDER, [sys.executable, "-m", "local.provider"], surroundings() | _OWN)
-    if not _within(_START_SECONDS, lambda: _answers(PROVIDER) or not _holds(_PROVIDER)) or not _answers(
-        PROVIDER
-    ):
-        raise Trouble(f"The identity provider did not start; its log is {LOGS / _PROVIDER}.log")
+    _check_free(port)
+    _launch(name, [sys.executable, "-m", module], surroundings() | _OWN)
+    if not _within(_START_SECONDS, lambda: _answers(address) or not _holds(name)) or not _answers(address):
+        raise Trouble(f"{module} did not start; its log is {LOGS / name}.log")
 
 
 def stop() -> None:
     """Stop in order; what is stored is written to disk."""
     _end(_ENGINE)
     _end(_PROVIDER)
+    _end(_PAYMENTS)
     if not _holds(_CLOUD):
         print("The local cloud is not running.")
         return
@@ -158,6 +181,7 @@ def reset() -> None:
     """Stop and forget everything that was stored; what was built is kept."""
     _end(_ENGINE)
     _end(_PROVIDER)
+    _end(_PAYMENTS)
     if _holds(_CLOUD):
         stop()
     with step("Forgetting what was stored"):
@@ -259,9 +283,20 @@ def _deploy() -> None:
             "MicrosoftClientId=local",
             f"MicrosoftIssuer={PROVIDER}",
             f"LocalProviders={PROVIDER}",
+            f"StripeUrl={STRIPE}",
+            f"StripePublishableKey={STRIPE_PUBLISHABLE_KEY}",
             f"ClockFile={CLOCK_FILE}",
         )  # fmt: skip
         gaps.close(client, STACK, STAGE)
+
+
+def _introduce_payments() -> None:
+    """The portal and the payment provider get to know each other; what signs webhooks stays as it was generated."""
+    deployed = _described(changed=True)
+    secrets = deployed.payment_secrets | {"api_key": STRIPE_API_KEY}
+    client("secretsmanager").put_secret_value(
+        SecretId=deployed.outputs["PaymentSecretArn"], SecretString=json.dumps(secrets)
+    )
 
 
 def _described(*, changed: bool) -> Deployment:

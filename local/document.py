@@ -48,8 +48,14 @@ _ERRORS = {
     "415": ("UnsupportedMediaType", "Not sent as the media type it has to be"),
     "429": ("TooManyRequests", "Too many requests; Retry-After says when to come back"),
     "500": ("InternalError", "Something went wrong on the service's side"),
+    "503": (
+        "Unavailable",
+        "Something that this depends on does not answer; Retry-After says when to come back",
+    ),
 }
 _OAUTH_ERRORS = ("400", "401", "403")
+_DEPENDENT = ("add_card", "open_payment_page")
+"""Operations that ask the payment provider before they answer."""
 _MEDIA_TYPES = {"get_docs": "text/html"}
 """Of the answers that are not JSON."""
 
@@ -292,6 +298,8 @@ def _refusals(operation: Operation) -> Iterator[str]:
     if declaration.body:
         yield from ("413", "415")
     yield from ("429", "500")
+    if operation.name in _DEPENDENT:
+        yield "503"
 
 
 def _schemas(

@@ -21,6 +21,7 @@ _STATE = "/local-cloud/demo"
 _STAGE = "demo-stage"
 _QUEUE_URL = "_QUEUE_URL"
 _ITEMS_AT_ONCE = 25
+_LAYERS = ("PortalLayer", "VendorLayer", "PaymentsLayer")
 
 
 def fill(deployment: cloud.Deployment) -> bool:
@@ -101,7 +102,7 @@ def _strike() -> None:
 
 
 def _play(variables: dict[str, str]) -> None:
-    layers = [str(cloud.APP / layer / "python") for layer in ("PortalLayer", "VendorLayer")]
+    layers = [str(cloud.APP / layer / "python") for layer in _LAYERS]
     told = {name: text for name, text in variables.items() if not name.startswith("AWS_")}
     own = {
         # The layer's botocore knows only the services that the functions use; the stage reads a stream too.

@@ -13,8 +13,8 @@ from functools import cache
 from local import cloud
 
 JOBS = (
-    "RunUsageSnapshot", "RunTrials", "RunAnnualBilling", "RunMonthlyBilling", "RunOverdue", "RunPurge",
-    "RunPasswordExpiry",
+    "RunUsageSnapshot", "RunTrials", "RunAnnualBilling", "RunMonthlyBilling", "RunCharges", "RunOverdue",
+    "RunReconciliation", "RunPurge", "RunPasswordExpiry",
 )  # fmt: skip
 """In this order: a bill looks at what the snapshots have counted, and reminders at the bill."""
 

@@ -36,6 +36,7 @@ def main() -> str | None:
             cloud.save()
         cloud.start_engine()
         cloud.start_provider()
+        cloud.start_payments()
     except cloud.Trouble as trouble:
         return str(trouble)
     except KeyboardInterrupt:

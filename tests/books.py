@@ -14,16 +14,18 @@ from portal.billing.rating import Line, total
 from portal.billing.records import (
     Bill,
     BillReference,
+    Payment,
     PriceBookRecord,
-    Usage,
     list_bills,
     list_credit_notes,
     list_ledger,
     list_parts,
     list_payments,
+    new_usage,
 )
 from portal.distributors.records import Distributor, schedule
 from portal.journal import OutboxMessage
+from portal.payments.records import find_credit_balance
 from portal.periods import next_payment_date, period_containing
 from portal.scope import EVERYTHING
 from portal.table import Item, Put, find, query, stage
@@ -40,6 +42,15 @@ PRICES = {
     },
 }
 """1.80 a month and 18.00 a year for an Exchange mailbox."""
+
+
+_MONEY_LIES_AT = {
+    "bank_transfer": "bank",
+    "credit_card": "provider",
+    "payment_page": "provider",
+    "credit_balance": "credit_balance",
+}
+"""Of how something was paid, the ledger's account."""
 
 
 def midnight(day: date) -> datetime:
@@ -63,9 +74,23 @@ def a_payer(
     **values: Any,
 ) -> Node:
     """A distributor that was created on a day, with the schedule and the prices it then has."""
+    store(payer_records(on, name, payment_day=payment_day, prices=prices, **values))
+    return Node(f"dst_{name}")
+
+
+def payer_records(
+    on: date,
+    name: str = "north",
+    *,
+    payment_day: int = 24,
+    prices: Mapping[str, Any] | None = PRICES,
+    **values: Any,
+) -> list[Item]:
+    """The records of such a distributor."""
     node = Node(f"dst_{name}")
     period = period_containing(payment_day, on)
     terms: dict[str, Any] = {
+        "currency": "USD",
         "billing_method": "invoice",
         "tax_rate": Decimal("0.17"),
         "tax_name": "VAT",
@@ -81,7 +106,6 @@ def a_payer(
             business="distributor",
             payment_day=payment_day,
             billed_from_on=period.start,
-            currency="USD",
             created_at=midnight(on),
             **terms,
         ),
@@ -89,8 +113,7 @@ def a_payer(
     ]
     if prices is not None:
         records.append(priced(node, period.start, prices))
-    store(records)
-    return node
+    return records
 
 
 def priced(distributor: Node, from_on: date, prices: Mapping[str, Any]) -> PriceBookRecord:
@@ -137,7 +160,7 @@ def an_account(
             keys.node(distributor), keys.directory(account_id), account_id=account_id, partner_id=partner
         ),
         AccountPath(*keys.account_path(account_id), path=str(node)),
-        Usage(keys.node(node), keys.USAGE, facts=facts, entities_from_on=date(2022, 1, 1)),
+        new_usage(node, facts=facts, entities_from_on=date(2022, 1, 1)),
     ]
     if plan == "annual" and subscribed_on and "ended_on" not in values:
         records.append(Renewal(keys.node(node), keys.RENEWAL, due_at=midnight(subscribed_on)))
@@ -289,10 +312,40 @@ def _check_ledger(distributor: Node) -> None:
         assert sum(minor for _, minor in entry.postings) == 0
     issued = [bill for bill in bills(distributor) if bill.reference]
     for bill in issued:
-        assert sum(int(each.amount_minor) for each in list_payments(EVERYTHING, bill)) == bill.paid_minor
+        payments = list(list_payments(EVERYTHING, bill))
+        assert sum(int(each.amount_minor - each.excess_minor) for each in payments) == bill.paid_minor
+        _check_receipts(distributor, bill, payments)
         notes = list(list_credit_notes(EVERYTHING, distributor, bill.reference))
         assert sum(int(note.total_minor) for note in notes) == bill.credited_minor
         assert all(note.net_minor + note.tax_minor == note.total_minor for note in notes)
         assert bill.outstanding_minor >= 0
         assert (bill.outstanding_minor == 0) == (bill.state in ("paid", "credited"))
     assert balances(distributor).get("receivable", 0) == sum(bill.outstanding_minor for bill in issued)
+    _check_where_money_lies(
+        distributor, [each for bill in issued for each in list_payments(EVERYTHING, bill)]
+    )
+
+
+def _check_receipts(distributor: Node, bill: Bill, payments: list[Payment]) -> None:
+    """Every payment has a receipt under a number of its own, which was asked for once."""
+    numbers = sorted((each.receipt for each in payments), key=lambda number: (len(number), number))
+    assert numbers == [f"{bill.reference}-{number}" for number in range(1, int(bill.payment_count) + 1)]
+    wanted = {"distributor_id": distributor.distributor, "bill_sk": bill.sk}
+    for payment in payments:
+        assert outbox(distributor, "Documents").count(wanted | {"payment": payment.payment_id}) == 1
+
+
+def _check_where_money_lies(distributor: Node, payments: Iterable[Payment]) -> None:
+    """What was received and how, is where the ledger says; what was paid in excess, is the credit balance."""
+    received: Counter[str] = Counter()
+    kept = 0
+    for payment in payments:
+        received[_MONEY_LIES_AT[payment.paid_by]] += int(payment.amount_minor)
+        kept += int(payment.excess_minor)
+    booked = balances(distributor)
+    for account in ("bank", "provider"):
+        assert booked.get(account, 0) == received[account], account
+    balance = find_credit_balance(EVERYTHING, distributor)
+    stored = int(balance.amount_minor) if balance is not None else 0
+    assert stored == kept - received["credit_balance"] == -booked.get("credit_balance", 0)
+    assert stored >= 0

@@ -17,6 +17,8 @@ os.environ |= {
     "GOOGLE_SECRET_ARN": "google-secret",
     "MICROSOFT_CLIENT_ID": "6d9f1b7e-portal",
     "MICROSOFT_SECRET_ARN": "microsoft-secret",
+    "STRIPE_PUBLISHABLE_KEY": "pk_test_portal",
+    "STRIPE_SECRET_ARN": "stripe-secret",
     "API_URL": "https://api.example.com/live",
     "MAIL_SENDER": "portal@example.com",
     "PORTAL_URL": "https://portal.example.com",
@@ -32,7 +34,7 @@ os.environ |= {
     f"{name}_QUEUE_URL": f"https://sqs.eu-central-1.amazonaws.com/123456789012/{name.lower().replace('_', '-')}"
     for name in (
         "ENGINE_COMMANDS", "MAIL", "DOCUMENTS", "REPORTS", "USAGE", "BILLING", "OVERDUE", "TRIALS", "PURGE", "ROLLUPS",
-        "FORGOTTEN", "PASSWORDS_FORGOTTEN", "PASSWORD_EXPIRY", "AUDIT_EXPORTS",
+        "FORGOTTEN", "PASSWORDS_FORGOTTEN", "PASSWORD_EXPIRY", "AUDIT_EXPORTS", "PAYMENTS", "RECONCILIATION",
     )
 }  # fmt: skip
 
@@ -76,12 +78,18 @@ _BEYOND_THE_SUBTREE = {
     "identity.list_api_keys": ("CLIENT#",),
     "identity.create_api_key": ("CLIENT#",),
     "identity.delete_api_key": ("CLIENT#",),
+    "payments.add_card": ("CUSTOMER#",),
+    "payments.open_payment_page": ("CUSTOMER#",),
 }
 """What the operations that need it may touch besides the caller's own part of the tree."""
 
 _IN_THE_DISTRIBUTORS_OWN = {"accounts.create_account", "subscriptions.get_default_subscription"}
 """Operations that may touch their distributor's own partition, though not what lies below it: to enter a new account in
 its directory, and to see what it chose for all of its partners."""
+
+_IN_THE_DISTRIBUTORS_USAGE = {"accounts.create_account", "tasks.delete_task"}
+"""Operations that may touch where the usage of all of a distributor's accounts lies: with the new account's, and with
+the first day that a deleted task no longer counts on."""
 
 
 _AT_HOME = {
@@ -108,6 +116,8 @@ def world(harness: Harness) -> Iterator[World]:
             return nullcontext()
         above = [keys.node(caller.portal.distributor_node)] if operation in _IN_THE_DISTRIBUTORS_OWN else []
         above += [keys.node(caller.home)] if operation in _AT_HOME else []
+        if operation in _IN_THE_DISTRIBUTORS_USAGE:
+            above.append(keys.usage(caller.portal)[0])
         also = _BEYOND_THE_SUBTREE.get(operation, ())
         return harness.within(keys.node(caller.portal), also=also, exactly=above)
 

@@ -177,6 +177,13 @@ def _credit_note(scene: Scene) -> Mapping[str, str]:
     return {"reference": note.json["reference"]}
 
 
+def _payment(scene: Scene) -> Mapping[str, str]:
+    transfer = {"amount": "1.00", "currency": "USD", "received_on": "2023-01-10"}
+    path = {"reference": scene.home.tree.reference}
+    payment = scene.home.world.call("operators.record_payment", OPERATOR, path=path, body=transfer)
+    return {"payment_id": payment.json["payment_id"]}
+
+
 def usual_ids(scene: Scene) -> dict[str, str]:
     """A thing of the tree, or of the portal of who asks, for every name of a path parameter."""
     home, tree = scene.home, scene.home.tree
@@ -191,9 +198,11 @@ def usual_ids(scene: Scene) -> dict[str, str]:
         "report_id": tree.reports.get(owner.portal, "rep_none"),
         "entry_id": spare_entry(owner.portal),
         "export_id": "aex_none",
+        "payment_id": "pay_none",
         "session_id": owner.session_id or "ses_none",
         "user_id": bystander(owner.tier),
         "client_id": SPARE_KEY[owner.tier],
+        "card_id": home.cards[tree.distributor],
         "provider": "google",
         "proxy": "v1/nowhere",
     }
@@ -254,6 +263,7 @@ EXAMPLES: dict[str, Example] = {
         }
     ),
     "get_credit_note_pdf": Example(ids=_credit_note),
+    "get_receipt": Example(ids=_payment),
     # engine
     "report_events": Example(
         {"events": [{}]}, silent_because="the engine reports what it saw; nobody decided anything"
@@ -297,6 +307,7 @@ EXAMPLES: dict[str, Example] = {
     "refuse_unknown": Example(answers=(404, "not_found"), because="it only ever refuses"),
     # operators
     "change_distributor": Example({"name": "Renamed"}),
+    "change_plan": Example({"plan": "annual"}),
     "create_credit_note": Example({"reason": "Too much", "all": True}),
     "create_distributor": Example(
         {"name": "West Distribution", "email": "office@west.example.com", "country": "Luxembourg"}
@@ -316,6 +327,10 @@ EXAMPLES: dict[str, Example] = {
         {"name": "New Partner", "email": "new-partner@example.com", "country": "Luxembourg"}
     ),
     "remove_partner": Example(ids=lambda scene: {"partner_id": scene.home.empty_partner.partner}),
+    # payments
+    "take_provider_event": Example(
+        answers=(400, "forged_webhook"), because="only the payment provider signs what it tells"
+    ),
     # reports
     "get_report": Example(ids=_own_report),
     "request_usage_report": Example({"filters": {}}),
@@ -348,21 +363,16 @@ def example_of(operation: Operation) -> Example:
     return example
 
 
-def ask(
-    scene: Scene,
-    operation: Operation,
-    ids: Mapping[str, str] | None = None,
-    begin: Callable[[], object] = lambda: None,
-    **instead: Any,
-) -> Answer:
-    """Make the example's request as this principal. `ids` replace those of the path, `instead` parts of the request.
-
-    `begin` is called when all is prepared.
+def request_of(
+    scene: Scene, operation: Operation, ids: Mapping[str, str] | None = None, **instead: Any
+) -> dict[str, Any]:
+    """The example's request as this principal makes it, when all that it needs has been prepared: arguments of
+    `World.request`. `ids` replace those of the path, `instead` parts of the request.
 
     Raises:
         AssertionError: there is no id for a parameter of the path.
     """
-    example, home, who = example_of(operation), scene.home, scene.who
+    example, who = example_of(operation), scene.who
     if example.prepare:
         example.prepare(scene)
     known = {**usual_ids(scene), **(example.ids(scene) if example.ids else {}), **(ids or {})}
@@ -381,5 +391,17 @@ def ask(
         "headers": dict(example.headers),
         "address": who.address,
     }
+    return {**asked, **instead}
+
+
+def ask(
+    scene: Scene,
+    operation: Operation,
+    ids: Mapping[str, str] | None = None,
+    begin: Callable[[], object] = lambda: None,
+    **instead: Any,
+) -> Answer:
+    """Make the example's request as this principal; see `request_of`. `begin` is called when all is prepared."""
+    asked = request_of(scene, operation, ids, **instead)
     begin()
-    return home.world.request(f"{operation.domain}.{operation.name}", who.token, **{**asked, **instead})
+    return scene.home.world.request(f"{operation.domain}.{operation.name}", scene.who.token, **asked)

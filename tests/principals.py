@@ -16,7 +16,8 @@ from portal.permissions import HELD_ON, Permission
 from portal.scope import Origin
 from portal.table import Item, stage, write
 from portal.tree import VENDOR, Node, Tier
-from tests.support import Harness
+from tests.payers import a_card
+from tests.support import FakeStripe, Harness
 from tests.trees import Tree, a_task, account_records, partner_records, plant, store
 from tests.world import World
 
@@ -80,6 +81,8 @@ class Neighbourhood:
     """An account of the partner's that was removed."""
     empty_partner: Node
     """A partner of the distributor's that has no accounts."""
+    cards: dict[Node, str]
+    """By distributor, the id of a card that is not the active one."""
     people: list[Principal] = field(default_factory=list)
 
     @property
@@ -127,8 +130,13 @@ def neighbourhood(world: World, harness: Harness) -> Neighbourhood:
             for each in _bystander(node, world)
         ),
     )
+    provider = FakeStripe(harness.clock)
+    harness.serve("api.stripe.com", provider)
+    cards = {
+        node: a_card(world, provider, node, active=False) for node in (tree.distributor, south.distributor)
+    }
     siblings = {Tier.DISTRIBUTOR: south.distributor, Tier.PARTNER: east, Tier.ACCOUNT: beside}
-    return Neighbourhood(world, harness, tree, south, siblings, gone, empty)
+    return Neighbourhood(world, harness, tree, south, siblings, gone, empty, cards)
 
 
 def _here_only(portal: Node, world: World) -> Item:

@@ -11,7 +11,7 @@ from portal.access import access_parts
 from portal.accounts.records import Account, AccountPath, DirectoryEntry
 from portal.billing.lines import stored_line
 from portal.billing.rating import Line
-from portal.billing.records import Bill, BillPart, BillReference, Usage
+from portal.billing.records import Bill, BillPart, BillReference, new_usage
 from portal.billing.seller import seller
 from portal.distributors.records import Distributor, schedule
 from portal.identity.records import Session, User
@@ -165,7 +165,7 @@ def account_records(node: Node, name: str, at: datetime) -> list[Item]:
             partner_id=node.partner,
         ),
         AccountPath(pk, sk, path=str(node)),
-        Usage(keys.node(node), keys.USAGE, facts={}),
+        new_usage(node),
     ]
 
 
@@ -174,7 +174,7 @@ def bill_records(account: Node, reference: str, at: datetime) -> list[Item]:
     distributor = account.distributor_node
     start, end = at.date().replace(day=1) - timedelta(days=31), at.date().replace(day=1)
     sk = keys.bill(end, "monthly", "invoice")
-    where = {"distributor_id": distributor.distributor, "bill_sk": sk}
+    where = {"distributor_id": distributor.distributor, "bill_sk": sk, "issued_on": end}
     line = Line(
         account_id=account.account,
         partner_id=account.partner,

@@ -70,6 +70,10 @@ class World(Stage):
         provider_secrets = [each.secret_arn for each in settings.providers.values()]
         for secret in (settings.cursor_secret_arn, settings.engine_secret_arn, *provider_secrets):
             aws.client("secretsmanager").create_secret(Name=secret, SecretString=f"value of {secret}")
+        aws.client("secretsmanager").create_secret(
+            Name=settings.stripe_secret_arn,
+            SecretString='{"api_key": "sk_test_portal", "webhook_secret": "whsec_test_portal"}',
+        )
         aws.client("ses").verify_email_identity(EmailAddress=settings.mail_sender)
         with portal_clock.override(clock):
             yield world

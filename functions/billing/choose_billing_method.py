@@ -6,6 +6,7 @@ Chooses how the distributor pays, once; from then on only the vendor's support c
 from pydantic import BaseModel
 
 from portal.billing import method, views
+from portal.billing.credit_balance import load_balance
 from portal.distributors.records import get_distributor
 from portal.journal import Activity, Entry
 from portal.operation import DISTRIBUTORS, Call, operation
@@ -25,4 +26,4 @@ def handler(call: Call, body: Choice) -> views.BillingMethod:
         Update(distributor, method.chosen(distributor, body.method)),
         audit=[Entry(Activity.BILLING_DETAILS_UPDATED, distributor.node, said)],
     )
-    return views.billing_method(distributor)
+    return views.billing_method(distributor, load_balance(call.scope, distributor))

@@ -1,7 +1,7 @@
 """Queue: Overdue
 
 Moves an unpaid bill on: overdue from the day after its due date, with a reminder on that date and 7, 14 and
-30 days after, each sent once.
+30 days after, each sent once; on the date itself only where no card is tried then.
 """
 
 from datetime import UTC

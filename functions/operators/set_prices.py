@@ -1,6 +1,6 @@
 """PUT /v1/operator/distributors/{distributor_id}/prices
 
-Sets a distributor's prices from a day on: today or later, its first ones from its first billing period on. A
+Sets a distributor's prices from a day on: tomorrow or later, its first ones from its first billing period on. A
 period or term is rated at the prices in effect on its first day. Prices that are not in effect yet are
 replaced by others for the same day.
 """

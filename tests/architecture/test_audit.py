@@ -31,7 +31,7 @@ from tests.world import World
 TOLD = {
     Activity.SIGN_IN: {"sign_in", "answer_challenge", "end_session"},
     Activity.ACCOUNT_ACCESSED: {"access_distributor", "access_partner", "access_account"},
-    Activity.SUBSCRIBED_TO_PLAN: {"subscribe_accounts"},
+    Activity.SUBSCRIBED_TO_PLAN: {"subscribe_accounts", "change_plan"},
     Activity.CHANGED_ACCOUNT_NAME: {"change_account", "change_partner"},
     Activity.SETTINGS_CHANGED: {
         "change_account_settings", "change_distributor", "set_default_subscription",
@@ -46,7 +46,7 @@ TOLD = {
     Activity.PERMISSIONS_CHANGED: {"change_user with permissions"},
     Activity.BILLING_DETAILS_UPDATED: {
         "choose_billing_method", "set_payment_details", "set_billing_method", "set_prices", "record_payment",
-        "create_credit_note", "release_parked",
+        "create_credit_note", "release_parked", "add_card", "activate_card", "remove_card", "open_payment_page",
     },
     Activity.NOTIFICATION: {"request_usage_report", "request_audit_export"},
     Activity.API_KEY_CHANGED: {"create_api_key", "delete_api_key"},

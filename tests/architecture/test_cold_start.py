@@ -65,6 +65,7 @@ RIGHTS = {
     "billing.on_document_wanted": {"reportlab", "PIL"},
     "billing.get_bill_pdf": {"reportlab", "PIL"},
     "billing.get_credit_note_pdf": {"reportlab", "PIL"},
+    "billing.get_receipt": {"reportlab", "PIL"},
     "billing.set_payment_details": {"email_validator"},
     "notifications.on_mail_wanted": {"boto3", "s3transfer"},
 }

@@ -41,6 +41,7 @@ SAYS_LESS = {
     "change_distributor": _FORMAT,
     "change_ip_entry": _EITHER,
     "change_password": "the present password has to be right",
+    "change_plan": "a plan changes from certain days on",
     "change_task": _EITHER,
     "change_user": _EITHER,
     "confirm_email": _TOKEN,
@@ -50,6 +51,7 @@ SAYS_LESS = {
     "create_distributor": _FORMAT,
     "create_task": _EITHER,
     "create_user": _EITHER,
+    "get_plan": "a plan changes from certain days on",
     "issue_token": _EITHER,
     "list_audit_entries": "instants lie between the years 2000 and 9998",
     "list_billing_history": "dates lie in some order",
@@ -62,6 +64,7 @@ SAYS_LESS = {
     "set_payment_details": _FORMAT,
     "set_prices": _FORMAT,
     "set_security_policy": "whether 90.0 is an integer, JSON Schema and JSON parsers see differently",
+    "take_provider_event": "only what the payment provider has signed counts",
 }
 """Operations that refuse more than a schema can say, and why: for them a 400 for what fits the schema is no fault."""
 

@@ -14,6 +14,7 @@ from portal.scope import Caller
 from portal.settings import QUEUES
 from portal.tree import VENDOR, Node, Tier
 from tests.architecture.sources import Function, functions
+from tests.support.stripe import FakeStripe
 from tests.test_events import trigger_of
 from tests.trees import plant
 from tests.world import ENGINE, World, administrator
@@ -176,7 +177,7 @@ def said(event: Any) -> str:
     return repr(event)[:120]
 
 
-def test_operations_refuse_what_is_malformed(world: World) -> None:
+def test_operations_refuse_what_is_malformed(world: World, stripe: FakeStripe) -> None:
     plant(world.now, waiting=True)
     wrong = []
     for function in of_kind("api"):

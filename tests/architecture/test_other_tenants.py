@@ -52,6 +52,7 @@ def foreign(home: Neighbourhood, tier: Tier, name: str) -> list[str]:
     """Ids that somebody in the portal of this tier must not find: of siblings, of above and below, of the gone."""
     tree, south = home.tree, home.south
     beside = home.siblings[Tier.ACCOUNT].account
+    south_card = home.cards[south.distributor]
     of_others: dict[str, list[str]] = {
         "distributor_id": [tree.partner.partner, tree.account.account],
         "partner_id": [
@@ -66,10 +67,12 @@ def foreign(home: Neighbourhood, tier: Tier, name: str) -> list[str]:
         "parked_id": [tree.reference],
         "report_id": [*south.reports.values(), *tree.reports.values()],
         "export_id": ["aex_never", *south.reports.values()],
+        "payment_id": [tree.reference, south.reference],
         "user_id": [bystander(each) for each in ANYBODY if each is not tier],
         "client_id": [SPARE_KEY[each] for each in ANYBODY if each is not tier],
         "session_id": [each.session_id for each in home.people if each.tier is not tier],
         "entry_id": [tree.account.account],
+        "card_id": [south_card, tree.account.account],
     }
     found = [*of_others.get(name, []), f"{name[:3]}_never", *STRANGE]
     if tier is not Tier.VENDOR:

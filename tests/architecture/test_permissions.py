@@ -18,6 +18,7 @@ OPEN = {
     "start_provider_sign_in": "whoever signs in has no token yet",
     "finish_provider_sign_in": "state, cookie and code are what counts",
     "answer_challenge": "the challenge's own token is what counts",
+    "take_provider_event": "the payment provider's signature is what counts",
     "get_health": "monitors have no account",
     "get_openapi": "it holds no data of anybody",
     "get_docs": "it holds no data of anybody",

@@ -31,7 +31,7 @@ TO_SIGN_IN = {
 }  # fmt: skip
 """Partitions of what users sign in with, and of who is signed in."""
 
-ACROSS = {"ACCOUNT#", "EMAIL#", "REFERENCE#", "SEQUENCE#"}
+ACROSS = {"ACCOUNT#", "CUSTOMER#", "EMAIL#", "PROVIDER_EVENT#", "REFERENCE#", "SEQUENCE#"}
 """Other partitions outside of the tenants'."""
 
 ALLOWED = TABLE_ACTIONS | {
@@ -160,6 +160,7 @@ def test_every_action_on_items_reads_or_writes() -> None:
 KNOWN_PATTERNS = {
     "D#*",  # all distributors, and what lies below them
     "D#*|A#*",  # their accounts
+    "D#*|USAGE|",  # how much of their accounts is billable
     "V|",  # the vendor
     *(f"{prefix}*" for prefix in TO_SIGN_IN | ACROSS),
 }
@@ -230,11 +231,15 @@ BESIDE = {
     "BillingRole": {"REFERENCE#", "SEQUENCE#"},
     "EngineRole": {"ACCOUNT#"},
     "LinkRole": {"EMAIL#"},
-    "OperatorBillingRole": {"REFERENCE#", "SEQUENCE#"},
+    "OperatorBillingRole": {"ACCOUNT#", "REFERENCE#", "SEQUENCE#"},
     "OperatorRole": {"EMAIL#"},
     "PasswordHelpRole": {"EMAIL#"},
+    "PayerRole": {"CUSTOMER#"},
+    "PaymentRole": {"CUSTOMER#"},
+    "ProviderEventRole": {"PROVIDER_EVENT#"},
     "ProviderRole": {"EMAIL#"},
     "PurgeRole": {"ACCOUNT#", "EMAIL#"},
+    "ReconciliationRole": {"REFERENCE#", "SEQUENCE#"},
     "SignInRole": {"EMAIL#"},
     "TenantRole": {"ACCOUNT#", "EMAIL#"},
     "UserRole": {"EMAIL#"},
@@ -472,6 +477,13 @@ def test_a_secret_is_read_by_those_who_need_it() -> None:
     assert readers.pop("EngineSecret") == {"identity.authorize"}
     providers = {"identity.start_provider_sign_in", "identity.finish_provider_sign_in"}
     assert (readers.pop("GoogleSecret"), readers.pop("MicrosoftSecret")) == (providers, providers)
+    assert readers.pop("PaymentSecret") == {
+        "billing.on_reconciliation_due",
+        "payments.add_card",
+        "payments.on_payment_due",
+        "payments.open_payment_page",
+        "payments.take_provider_event",
+    }
     assert set(readers) == {"CursorSecret"}
 
 

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.xdist_group("local_cloud")
 
 _RUNTIME_CLIENT = ("awslambdaric", "runtime_client", "snapshot_restore_py", "simplejson")
 _UNCHECKED_HASH = 0b01
-_LARGEST_LAYERS = 75_000_000
-"""Bytes, unzipped; each cold start reads from them, and Lambda takes 250 MB at most."""
+_LARGEST = {"PortalLayer": 5_000_000, "VendorLayer": 70_000_000, "PaymentsLayer": 40_000_000}
+"""Bytes, unzipped; each cold start reads from them, and Lambda takes 250 MB at most. Few functions have the last one."""
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def app(local_cloud: LocalCloud) -> Path:
 @pytest.fixture(scope="session")
 def layers(app: Path) -> list[Path]:
     """As Lambda puts them on the import path, in this order."""
-    return [app / "PortalLayer/python", app / "VendorLayer/python"]
+    return [app / "PortalLayer/python", app / "VendorLayer/python", app / "PaymentsLayer/python"]
 
 
 def test_every_module_of_the_layers_has_bytecode_that_holds_whatever_its_date(layers: list[Path]) -> None:
@@ -56,12 +56,13 @@ def test_the_layers_hold_nothing_that_only_building_and_testing_need(layers: lis
     assert not [file for file in files if unwanted & set(file.parts)]
     assert not [file for file in files if file.suffix in (".pyi", ".pyx", ".pxd", ".c", ".h", ".exe", ".whl")]
     assert not [file for file in files if any(part.startswith(".") for part in file.parts)]
-    size = sum((layer / file).stat().st_size for layer in layers for file in files if (layer / file).exists())
-    assert size < _LARGEST_LAYERS
+    for layer in layers:
+        size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file())
+        assert size < _LARGEST[layer.parent.name], layer
 
 
 def test_botocore_knows_the_services_that_are_called_and_no_others(layers: list[Path]) -> None:
-    portal, vendor = layers
+    portal, vendor, _ = layers
     called = {
         service
         for module in portal.rglob("*.py")
@@ -72,6 +73,21 @@ def test_botocore_knows_the_services_that_are_called_and_no_others(layers: list[
         "dynamodb",
         "xray",
     }
+
+
+def test_the_payment_providers_library_is_in_a_layer_of_its_own_and_finds_the_rest(
+    layers: list[Path],
+) -> None:
+    _, vendor, payments = layers
+    assert [path.name for path in payments.iterdir() if not path.name.endswith(".dist-info")] == ["stripe"]
+    assert not (vendor / "stripe").exists()
+    probe = "import stripe; stripe.RequestsClient(timeout=1); print(stripe.__file__)"
+    variables = {"PYTHONPATH": os.pathsep.join(map(str, layers)), "PATH": "/usr/bin:/bin"}
+    # `-S`: without what this environment has installed.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", probe], env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == str(payments / "stripe/__init__.py"), done.stderr
 
 
 def test_the_functions_are_a_few_sources_and_nothing_else(app: Path) -> None:

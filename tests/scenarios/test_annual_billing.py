@@ -56,6 +56,11 @@ def invoice(world: World, account: Node) -> None:
     world.deliver("billing.on_billing_due", {"kind": "annual", "account": str(account)})
 
 
+def nothing_is_to_come(account: Node) -> bool:
+    renewal = find_renewal(EVERYTHING, account)
+    return renewal is not None and renewal.due_at is None
+
+
 def remove(account: Node, on: date) -> None:
     record = find(Account, keys.node(account), keys.NODE)
     assert record is not None
@@ -134,7 +139,7 @@ def test_a_removed_account_gets_no_invoice(world: World) -> None:
     run_year(world)
 
     assert len(invoices(north)) == 1
-    assert find_renewal(EVERYTHING, node_of(north)) is None
+    assert nothing_is_to_come(node_of(north))
 
 
 @pytest.mark.parametrize(("method", "days"), [("invoice", 30), ("credit_card", 30)])
@@ -189,7 +194,7 @@ def test_a_term_that_began_before_the_removal_is_invoiced_however_late(world: Wo
 
     assert [each.period_start_on for each in invoices(north)] == [SUBSCRIBED, date(2024, 1, 12)]
     assert [lines(each)[0].quantity for each in invoices(north)] == [3, 3]
-    assert find_renewal(EVERYTHING, node_of(north)) is None
+    assert nothing_is_to_come(node_of(north))
     check_books(north)
 
 
@@ -384,6 +389,85 @@ def test_growth_of_an_account_that_was_removed_is_not_invoiced(world: World) -> 
     account = find(Account, keys.node(node_of(north)), keys.NODE)
     assert account is not None
     assert account.finally_billed_at is not None
+
+
+def growing_along(world: World) -> Node:
+    """An annual account that grows until the fourth payment day, when one on the monthly plan grows even more."""
+    north = a_payer(CREATED)
+    grown = {EXCHANGE: [(CREATED, 4), (date(2023, 4, 1), 6)]}
+    store(an_account(north, 1, counts=grown, plan="annual", subscribed_on=SUBSCRIBED))
+    store(an_account(north, 2, counts={EXCHANGE: [(CREATED, 3), (date(2023, 4, 1), 300)]}))
+    run_all(world, SUBSCRIBED)
+    for month in (1, 2, 3):
+        run_all(world, date(2023, month, 24))
+    return north
+
+
+def released(world: World) -> str:
+    """How the one bill that waits is by then."""
+    [row] = world.call("operators.list_parked", OPERATOR).json["items"]
+    answer = world.call("operators.release_parked", OPERATOR, path={"parked_id": row["parked_id"]})
+    assert answer.status == 200, answer.text
+    state: str = answer.json["bill_state"]
+    return state
+
+
+def test_a_parked_bill_is_released_without_the_growth_of_an_account_that_ended_meanwhile(
+    world: World,
+) -> None:
+    north = growing_along(world)
+    run_all(world, date(2023, 4, 24))
+    [_, _, _, april] = consolidated(north)
+    assert (april.state, {line.kind for line in lines(april)}) == ("parked", {"monthly", "true_up"})
+    remove(node_of(north), date(2023, 4, 24))
+    world.now = datetime(2023, 4, 26, 9, tzinfo=UTC)
+
+    assert released(world) == "draft"
+    world.stream("notifications.deliver_outbox")
+    world.work("billing.on_billing_due", "Billing")
+
+    [_, _, _, april] = consolidated(north)
+    assert (april.state, april.issued_on, {line.kind for line in lines(april)}) == (
+        "issued",
+        date(2023, 4, 26),
+        {"monthly"},
+    )
+    account = find(Account, keys.node(node_of(north)), keys.NODE)
+    assert account is not None
+    assert account.finally_billed_at is not None
+    check_books(north)
+
+
+def test_a_parked_bill_with_the_growth_of_accounts_that_are_there_is_issued_as_it_stands(
+    world: World,
+) -> None:
+    north = growing_along(world)
+    run_all(world, date(2023, 4, 24))
+    remove(node_of(north), date(2023, 4, 25))
+    world.now = datetime(2023, 4, 26, 9, tzinfo=UTC)
+
+    assert released(world) == "issued"
+
+    [_, _, _, april] = consolidated(north)
+    assert {line.kind for line in lines(april)} == {"monthly", "true_up"}
+    check_books(north)
+
+
+def test_growth_is_looked_at_again_where_a_rated_bill_is_issued_a_day_late(world: World) -> None:
+    north = growing_along(world)
+    world.now = datetime(2023, 4, 24, 2, tzinfo=UTC)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("portal.billing.monthly._conclude", lambda *_: {}["nothing works any more"])
+        with pytest.raises(AssertionError, match="failed on"):
+            world.deliver("billing.on_billing_due", {"kind": "monthly", "distributor_id": "dst_north"})
+    assert {line.kind for line in lines(consolidated(north)[-1])} == {"monthly", "true_up"}
+    remove(node_of(north), date(2023, 4, 24))
+
+    run_all(world, date(2023, 4, 25))
+
+    [_, _, _, april] = consolidated(north)
+    assert (april.state, {line.kind for line in lines(april)}) == ("parked", {"monthly"})
+    check_books(north)
 
 
 def test_a_term_that_nobody_invoiced_yet_is_invoiced_before_its_growth(world: World) -> None:

@@ -12,7 +12,7 @@ import pytest
 from portal import keys
 from portal.accounts.records import Account
 from portal.billing import facts
-from portal.billing.records import Usage
+from portal.billing.records import get_usage
 from portal.billing.snapshot import settle_usage
 from portal.billing.usage import counts_on
 from portal.periods import Period
@@ -41,7 +41,7 @@ def read(model: type[Any], node: Node, sk: str) -> Any:
 
 
 def counted(node: Node) -> list[Any]:
-    usage = read(Usage, node, keys.USAGE)
+    usage = get_usage(EVERYTHING, node)
     return counts_on(facts.load(usage.facts).get("microsoft_365_exchange", []), DAYS)
 
 
@@ -53,7 +53,7 @@ def left_of(node: Node, task_id: str) -> Any:
         for each in list_entities_ever(EVERYTHING, node)
     ]
     runs = [run.run_id for run in list_runs(EVERYTHING, node, task_id)]
-    usage = read(Usage, node, keys.USAGE)
+    usage = get_usage(EVERYTHING, node)
     sizes = (
         account.size_bytes,
         account.backup_status,
@@ -178,7 +178,7 @@ def test_events_during_a_snapshot_are_counted_now_or_next_time(
         report(world, late)
         settle_usage(tree.account, UNTIL, world.now)
         assert counted(tree.account) == [0, 2, 3, 3, 3, 3, 3], seed
-        assert read(Usage, tree.account, keys.USAGE).unsettled_from_on is None
+        assert get_usage(EVERYTHING, tree.account).unsettled_from_on is None
 
 
 @pytest.mark.money

@@ -86,6 +86,13 @@ class TooManyRequests(PortalError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class Unavailable(PortalError):
+    """Something that the portal depends on does not answer; nothing is half done."""
+
+    detail = "This cannot be done at the moment; try again later."
+    retry_after_seconds = 60
+
+
 _STATUSES: dict[type[PortalError], int] = {
     Invalid: 400,
     NotSignedIn: 401,
@@ -96,6 +103,7 @@ _STATUSES: dict[type[PortalError], int] = {
     TooLarge: 413,
     UnsupportedMediaType: 415,
     TooManyRequests: 429,
+    Unavailable: 503,
 }
 
 

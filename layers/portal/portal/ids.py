@@ -5,6 +5,7 @@ guesses one. A secret is 256 random bits.
 """
 
 import base64
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,16 @@ _source: Callable[[int], bytes] = os.urandom
 
 def new(prefix: str, at: datetime) -> str:
     """A fresh id such as `acc_01gq9k3v5ey8s4h1m2c7d0w6xt`."""
-    number = int(at.timestamp() * 1000) << 80 | int.from_bytes(_source(10))
+    return _id(prefix, at, _source(10))
+
+
+def of(prefix: str, at: datetime, what: str) -> str:
+    """The id of what was made of something else: the same whenever it is made again."""
+    return _id(prefix, at, hashlib.sha256(what.encode()).digest()[:10])
+
+
+def _id(prefix: str, at: datetime, rest: bytes) -> str:
+    number = int(at.timestamp() * 1000) << 80 | int.from_bytes(rest)
     return f"{prefix}_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 

@@ -106,6 +106,7 @@ class Call:
         self.origin = Origin(now, identity.get("sourceIp") or "", user_agent)
         self.declaration = declaration
         self._context = context
+        self._event = event
         self.runtime = runtime
         """What the Lambda runtime says of this invocation."""
         self.staged: list[Write] = []
@@ -126,6 +127,15 @@ class Call:
     @property
     def user_agent(self) -> str:
         return self.origin.user_agent
+
+    @property
+    def body(self) -> bytes:
+        """The body byte for byte, where that is what was signed.
+
+        Raises:
+            TooLarge, Invalid: it is too long, or cannot be read.
+        """
+        return _sent(self._event)
 
     def address_of(self, path: str) -> str:
         """Where a browser reaches another operation of this API, e.g. `/v1/health`: never by what a header says."""
@@ -411,14 +421,18 @@ def _validated(model: type[BaseModel], given: Any) -> BaseModel:
         raise Invalid(errors=fields) from None
 
 
-def _body(event: Mapping[str, Any], form: bool) -> Any:
+def _sent(event: Mapping[str, Any]) -> bytes:
     raw = event.get("body") or ""
     if len(raw) > LARGEST_BODY * (1.4 if event.get("isBase64Encoded") else 1):
         raise TooLarge
     try:
-        data = base64.b64decode(raw, validate=True) if event.get("isBase64Encoded") else raw.encode()
+        return base64.b64decode(raw, validate=True) if event.get("isBase64Encoded") else raw.encode()
     except (ValueError, AttributeError):
         raise Invalid("The body cannot be read.") from None
+
+
+def _body(event: Mapping[str, Any], form: bool) -> Any:
+    data = _sent(event)
     sent_as = next(
         (str(v) for k, v in (event.get("headers") or {}).items() if k.lower() == "content-type"), ""
     )

@@ -20,7 +20,14 @@ from pynamodb.attributes import (
 )
 from pynamodb.connection import TableConnection
 from pynamodb.constants import BINARY, STRING
-from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, TransactWriteError, UpdateError
+from pynamodb.exceptions import (
+    DeleteError,
+    DoesNotExist,
+    PutError,
+    PynamoDBException,
+    TransactWriteError,
+    UpdateError,
+)
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
@@ -290,6 +297,11 @@ def query_index(
     )
 
 
+def query_between(model: type[_Record], pk: str, first: str, last: str) -> Iterator[_Record]:
+    """The records of a partition from sort key `first` to `last`, both included, in order, as they are now."""
+    return iter(model.query(pk, Item.sk.between(first, last), consistent_read=True))
+
+
 def query_back(
     model: type[_Record], pk: str, first: str, last: str, *, index: str = "", at_once: int
 ) -> Iterator[_Record]:
@@ -414,7 +426,7 @@ def write(staged: Sequence[Write]) -> None:
                 else:
                     transaction.save(each.record)
     except TransactWriteError as error:
-        if error.cause_response_code == "TransactionInProgressException":
+        if code_of(error) == "TransactionInProgressException":
             raise Contended from error
         refused = [
             (each, reason.code)
@@ -457,9 +469,9 @@ def note(record: Item, attribute: str, value: Any) -> None:
         setting = getattr(type(record), attribute).set(value)
         record.update([setting], Item.pk.exists(), add_version_condition=False)
     except UpdateError as error:
-        if error.cause_response_code == "TransactionConflictException":
+        if code_of(error) == "TransactionConflictException":
             raise Contended from error
-        if error.cause_response_code != "ConditionalCheckFailedException":
+        if code_of(error) != "ConditionalCheckFailedException":
             raise
 
 
@@ -470,11 +482,17 @@ def _write_one(each: Put | Update | Delete) -> None:
         else:
             each.record.save()
     except (PutError, DeleteError) as error:
-        if error.cause_response_code == "ConditionalCheckFailedException":
+        if code_of(error) == "ConditionalCheckFailedException":
             raise (each.taken if isinstance(each, Put) else Contended) from error
-        if error.cause_response_code == "TransactionConflictException":
+        if code_of(error) == "TransactionConflictException":
             raise Contended from error
         raise
+
+
+def code_of(error: PynamoDBException) -> str | None:
+    """What DynamoDB refused a call with; None where its answer never came."""
+    # What never got an answer (a connection cut, a time-out) has none either.
+    return error.cause_response_code if getattr(error.cause, "response", None) else None
 
 
 def _unchanged(record: Item) -> Condition:

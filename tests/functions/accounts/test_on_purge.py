@@ -8,6 +8,7 @@ from portal.accounts import purge as purging
 from portal.accounts import rules
 from portal.accounts.records import find_account_at, find_entries
 from portal.adapters import files
+from portal.billing.records import find_usage
 from portal.change import Change
 from portal.identity.records import EmailOwner, User, find_email_owner
 from portal.journal import AuditEntry
@@ -89,7 +90,8 @@ def test_the_engine_is_told_again_every_day_until_it_confirms(world: World) -> N
         purge(world, times=2)
         world.stream("notifications.deliver_outbox")
         assert [command["command"] for command in world.messages("EngineCommands")] == ["account.purge"]
-    assert left_of(account) >= {"NODE", "USAGE", "USER"}
+    assert left_of(account) >= {"NODE", "USER"}
+    assert find_usage(EVERYTHING, account)
 
 
 def test_a_trial_is_gone_at_once_but_for_its_audit_trail(world: World) -> None:
@@ -106,6 +108,7 @@ def test_a_trial_is_gone_at_once_but_for_its_audit_trail(world: World) -> None:
     assert partner_accounts(world, partner) == 1
     purge(world, times=2)
     assert left_of(account) == {"AUDIT"}
+    assert find_usage(EVERYTHING, account) is None
     kept = list(query(AuditEntry, keys.node(account), "AUDIT#"))
     assert [entry.attribute_values for entry in kept[: len(trail)]] == [
         entry.attribute_values for entry in trail
@@ -139,7 +142,8 @@ def test_what_was_subscribed_is_kept_unseen_until_its_last_bill(world: World) ->
     remove(world, account)
     confirm_purge(world, account)
     purge(world, times=2)
-    assert left_of(account) - {"AUDIT"} == {"NODE", "USAGE", "RENEWAL"}
+    assert left_of(account) - {"AUDIT"} == {"NODE", "RENEWAL"}
+    assert find_usage(EVERYTHING, account)
     assert world.call("accounts.list_accounts", administrator(partner)).json["total"] == 0
     path = {"account_id": account.account}
     assert world.call("accounts.get_account", administrator(partner), path=path).status == 404

@@ -175,6 +175,7 @@ def test_the_largest_answer_is_below_four_megabytes(accounts: int, partners: int
         money,
         money,
         (),
+        datetime(2023, 1, 10, tzinfo=UTC),
     )
     shown = views.bill_forecast(whole, "VAT")
     assert len(shown.lines) <= 2_000

@@ -4,10 +4,12 @@ from typing import Any
 import pytest
 
 from portal.access import access_parts
+from portal.billing import history as billing_history
 from portal.permissions import HELD_ON
 from portal.scope import Caller
 from portal.tree import Node, Tier
 from tests import books
+from tests.support import Harness
 from tests.world import OPERATOR, World, administrator
 
 
@@ -65,6 +67,10 @@ def test_the_latest_bill_comes_first(world: World, north: Node) -> None:
         ({"sort": "amount"}, ["10002", "10003", "10001"]),
         ({"sort": "reference"}, ["10001", "10002", "10003"]),
         ({"sort": "due_date", "limit": "2"}, ["10001", "10002"]),
+        ({"sort": "issue_date"}, ["10001", "10002", "10003"]),
+        ({"kind": "annual", "from": "2023-01-11"}, []),
+        ({"from": "2023-03-01", "to": "2023-01-01"}, []),
+        ({"from": "0001-01-01", "to": "9999-12-31"}, ["10003", "10002", "10001"]),
     ],
 )
 def test_filters_and_sorting(world: World, north: Node, query: dict[str, str], references: list[str]) -> None:
@@ -118,3 +124,49 @@ def test_only_the_distributor_sees_it(world: World, north: Node) -> None:
     assert history(world, other) == []
     for caller in (OPERATOR, administrator(north.child("prt_1")), administrator(books.node_of(north))):
         assert world.call("billing.list_billing_history", caller).code == "not_permitted"
+
+
+def test_a_page_reads_its_own_bills_and_every_bill_stands_on_one_page(
+    harness: Harness, world: World, north: Node
+) -> None:
+    listed, cursor, pages = [], None, 0
+    while True:
+        before = harness.counts.snapshot()
+        query = {"limit": "1"} | ({"cursor": cursor} if cursor else {})
+        page = world.call("billing.list_billing_history", administrator(north), query=query).json
+        listed += page["items"]
+        pages += 1
+        calls = harness.counts.since(before).calls
+        assert calls["dynamodb.Query"] == 1
+        assert page["total"] is None
+        if (cursor := page["next_cursor"]) is None:
+            break
+    assert [row["reference"] for row in listed] == ["10003", "10002", "10001"]
+    assert (pages, [row["account_name"] for row in listed][-1]) == (3, "Customer 2")
+    whole = world.call("billing.list_billing_history", administrator(north)).json
+    assert (whole["items"], whole["total"], whole["next_cursor"]) == (listed, 3, None)
+
+
+def test_a_cursor_belongs_to_its_filters_and_to_its_owner(world: World, north: Node) -> None:
+    page = world.call("billing.list_billing_history", administrator(north), query={"limit": "1"}).json
+    cursor, south = page["next_cursor"], books.a_payer(date(2022, 12, 24), "south")
+    for caller, query in (
+        (administrator(north), {"kind": "monthly"}),
+        (administrator(north), {"sort": "amount"}),
+        (administrator(south), {}),
+    ):
+        answer = world.call("billing.list_billing_history", caller, query=query | {"cursor": cursor})
+        assert answer.code == "invalid_cursor"
+
+
+def test_bills_that_are_passed_over_are_counted_too(
+    world: World, north: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(billing_history, "MOST_EXAMINED", 1)
+    found, cursor = [], ""
+    for _ in range(3):
+        query = {"kind": "annual"} | ({"cursor": cursor} if cursor else {})
+        page = world.call("billing.list_billing_history", administrator(north), query=query).json
+        found.append([row["reference"] for row in page["items"]])
+        cursor = page["next_cursor"]
+    assert (found, cursor) == ([[], [], ["10001"]], None)

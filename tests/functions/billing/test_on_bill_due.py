@@ -82,7 +82,7 @@ def test_a_message_that_comes_twice_late_or_too_early_changes_nothing(world: Wor
     assert bills(north)[0].state == "overdue"
 
 
-def test_a_card_bill_is_overdue_the_day_after_it_was_charged_without_a_reminder_on_its_own_day(
+def test_a_card_bill_is_overdue_the_day_after_its_last_attempt_without_a_reminder_before(
     world: World,
 ) -> None:
     south = a_payer(date(2023, 1, 10), "south", billing_method="credit_card")
@@ -90,8 +90,11 @@ def test_a_card_bill_is_overdue_the_day_after_it_was_charged_without_a_reminder_
     world.now = datetime(2023, 1, 24, 2, tzinfo=UTC)
     run_month(world)
 
-    pass_days(world, date(2023, 1, 25))
+    pass_days(world, date(2023, 1, 31))
+    assert (bills(south)[0].state, reminders(south)) == ("issued", [])
+
+    pass_days(world, date(2023, 2, 1))
     assert (bills(south)[0].state, reminders(south)) == ("overdue", [])
 
-    pass_days(world, date(2023, 1, 31))
+    pass_days(world, date(2023, 2, 7))
     assert reminders(south) == [("2.11 USD", 7)]

@@ -4,7 +4,7 @@ from portal.adapters import files
 from portal.tree import Node
 from tests import books
 from tests.builders import Mail, deliver_mail
-from tests.world import World
+from tests.world import OPERATOR, World
 
 
 def issued(world: World) -> Node:
@@ -42,6 +42,25 @@ def test_a_message_that_comes_twice_changes_no_file_and_mails_nothing_again(worl
         world.deliver("billing.on_document_wanted", {"distributor_id": "dst_north", "bill_sk": bill.sk})
     assert rendered(world) == []
     assert files.read("bills/dst_north/10001.pdf") == before
+
+
+def test_a_receipt_is_rendered_and_mailed_once_as_the_payment_details_say(world: World) -> None:
+    distributor = issued(world)
+    rendered(world)
+    for amount in ("1.00", "10.00"):
+        body = {"amount": amount, "currency": "USD", "received_on": "2023-01-24", "excess": "keep"}
+        world.call("operators.record_payment", OPERATOR, path={"reference": "10001"}, body=body)
+    part, rest = sorted(rendered(world), key=lambda mail: sorted(mail.files))
+    assert (part.to, part.subject) == ("office@north.example.com", "Payment received for bill 10001")
+    assert part.files == {"receipt-10001-1.pdf": files.read("bills/dst_north/receipt-10001-1.pdf")}
+    assert "7.42 USD is still owed on it." in part.text
+    assert list(rest.files) == ["receipt-10001-2.pdf"]
+    assert "2.58 USD of it is more than was owed." in rest.text
+    before = files.read("bills/dst_north/receipt-10001-1.pdf")
+    for wanted in [body for body in books.outbox(distributor, "Documents") if "payment" in body]:
+        world.deliver("billing.on_document_wanted", wanted)
+    assert rendered(world) == []
+    assert files.read("bills/dst_north/receipt-10001-1.pdf") == before
 
 
 def test_an_annual_invoice_is_a_pdf_only(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from portal import keys
 from portal.accounts.records import Account
-from portal.billing.records import Usage
+from portal.billing.records import Usage, get_usage
 from portal.scope import EVERYTHING
 from portal.table import find
 from portal.tasks.records import Entity, Task, list_entities_ever, list_runs
@@ -30,9 +30,7 @@ def account_of(node: Node) -> Account:
 
 
 def usage_of(node: Node) -> Usage:
-    found = find(Usage, keys.node(node), keys.USAGE)
-    assert found is not None
-    return found
+    return get_usage(EVERYTHING, node)
 
 
 def task_of(node: Node, task_id: str) -> Task:
@@ -133,6 +131,7 @@ def _left_of(node: Node, task_id: str) -> str:
     left = [*list_entities_ever(EVERYTHING, node), task_of(node, task_id), account_of(node), usage_of(node)]
     own = {
         "pk",
+        "sk",
         "version",
         "account_id",
         "email",

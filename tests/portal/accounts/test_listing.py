@@ -24,6 +24,7 @@ def account(name: str, **values: Any) -> Account:
         "email": f"{name.lower().replace(' ', '.')}@example.com",
         "state": "subscribed",
         "plan": "monthly",
+        "subscribed_on": NOW.date(),
         "size_bytes": 0,
         "backup_status": "no_backups",
         "created_at": NOW,

@@ -203,3 +203,98 @@ def test_three_equal_parts_hold_the_tax_of_the_whole() -> None:
     for _ in range(3):
         notes.append(a_note(bill, credits.for_amount(bill, notes, Money(3_900, "USD"))))
     assert [int(note.tax_minor) for note in notes] == [567, 566, 567]
+
+
+def test_who_is_refused_is_told_what_stands_on_the_bill() -> None:
+    lines = [a_line()]
+    bill, key = a_bill(lines), credits.key_of(lines[0])
+    first = credits.for_lines(bill, lines, [], {key: Decimal(4)})
+    with pytest.raises(Invalid) as refused:
+        credits.for_lines(bill, lines, [a_note(bill, first)], {key: Decimal(4)})
+    assert refused.value.errors[0].message == "Must be less than 4, which is billed."
+    with pytest.raises(Invalid) as unknown:
+        credits.for_lines(bill, lines, [], {credits.key_of(a_line(2)): Decimal(4)})
+    assert (unknown.value.errors[0].field, unknown.value.errors[0].message) == (
+        "lines.0",
+        "The bill has no such line.",
+    )
+
+
+def test_a_note_keeps_whose_lines_were_credited() -> None:
+    lines = [a_line()]
+    credit = credits.for_lines(a_bill(lines), lines, [], {credits.key_of(lines[0]): Decimal(4)})
+    assert credits.stored(credit.lines)["roster"] == [
+        {
+            "account_id": "acc_1",
+            "partner_id": "direct",
+            "name": "Customer 1",
+            "email": "customer1@example.com",
+            "outcome": "credited",
+        }
+    ]
+
+
+def test_the_last_of_two_credits_takes_the_tax_that_is_left_and_no_more() -> None:
+    bill = a_bill([a_line(quantity="100")])
+    first = credits.for_amount(bill, [], Money(1, "USD"))
+    rest = Money(int(bill.total_minor) - 1, "USD")
+    second = credits.for_amount(bill, [a_note(bill, first)], rest)
+    assert first.total.tax.minor + second.total.tax.minor == bill.tax_minor
+    assert first.total.net.minor + second.total.net.minor == bill.net_minor
+
+
+def a_round_bill() -> tuple[Bill, list[Line]]:
+    """100.00 and 17.00 of tax: ten at 10.00, all at a cent's precision."""
+    lines = [a_line(unit_price=1000, discount=Decimal(0), days=31)]
+    return a_bill(lines), lines
+
+
+def test_the_tax_goes_down_by_what_it_is_less_on_the_net_that_is_left() -> None:
+    bill, lines = a_round_bill()
+    key, notes = credits.key_of(lines[0]), list[CreditNote]()
+    sums = []
+    for right in (4, 2, 0):
+        credit = credits.for_lines(bill, lines, notes, {key: Decimal(right)})
+        notes.append(a_note(bill, credit))
+        sums.append((credit.total.net.minor, credit.total.tax.minor, credit.total.gross.minor))
+    assert sums == [(6000, 1020, 7020), (2000, 340, 2340), (2000, 340, 2340)]
+
+
+def test_so_little_that_the_tax_stays_the_same_holds_none() -> None:
+    lines = [
+        a_line(unit_price=1000, discount=Decimal(0), days=31),
+        a_line(2, "1", unit_price=1, discount=Decimal(0), days=31),
+    ]
+    bill = a_bill(lines)
+    assert (bill.net_minor, bill.tax_minor) == (10_001, 1700)
+
+    by_line = credits.for_lines(bill, lines, [], {credits.key_of(lines[1]): Decimal(0)})
+    by_amount = credits.for_amount(bill, [], Money(1, "USD"))
+
+    for credit in (by_line, by_amount):
+        assert (credit.total.net.minor, credit.total.tax.minor) == (1, 0)
+
+
+def test_no_credit_holds_more_tax_than_is_left() -> None:
+    """Also where it comes to more than is owed, which is refused afterwards."""
+    bill, lines = a_round_bill()
+    most = a_note(bill, credits.for_amount(bill, [], Money(10_530, "USD")))
+    by_line = credits.for_lines(bill, lines, [most], {credits.key_of(lines[0]): Decimal(4)})
+    assert (most.tax_minor, by_line.total.net.minor, by_line.total.tax.minor) == (1530, 6000, 170)
+
+    third = a_note(bill, credits.for_amount(bill, [], Money(3_900, "USD")))
+    again = credits.for_amount(bill, [third], Money(11_700, "USD"))
+    assert (third.tax_minor, again.total.tax.minor) == (567, 1133)
+
+
+def test_what_credit_notes_took_off_each_account_before_tax() -> None:
+    lines = [a_line(), a_line(2), a_line(2, service="dropbox"), a_line(3)]
+    bill = a_bill(lines)
+    right = {credits.key_of(line): Decimal(4) for line in lines[:3]}
+    notes = [a_note(bill, credits.for_lines(bill, lines, [], right))]
+    notes.append(a_note(bill, credits.for_lines(bill, lines, notes, {credits.key_of(lines[0]): Decimal(0)})))
+    notes.append(a_note(bill, credits.for_amount(bill, notes, Money(5, "USD"))))
+
+    six = lines[1].amount - amount_for(lines[1], Decimal(4))
+    assert credits.net_by_account(notes) == {"acc_1": lines[0].amount, "acc_2": 2 * six}
+    assert credits.net_by_account([]) == {}

@@ -89,3 +89,8 @@ def test_every_reason_is_told() -> None:
         "duplicate_line",
         "too_many_periods",
     )
+
+
+@pytest.mark.parametrize("quantity", ["0", "0.5"])
+def test_a_line_of_nothing_or_of_a_part_is_no_negative_one(quantity: str) -> None:
+    assert park([replace(LINE, quantity=Decimal(quantity), amount=0)]) == ()

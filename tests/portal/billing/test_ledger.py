@@ -28,11 +28,24 @@ def test_without_tax_there_is_no_posting_for_it() -> None:
     ]
 
 
-def test_money_moves_from_what_is_owed_to_the_bank() -> None:
-    assert ledger.received(NORTH, "10001", Money(500, "USD"), AT).postings == [
-        ["bank", 500],
-        ["receivable", -500],
-    ]
+@pytest.mark.parametrize(
+    ("paid_by", "excess", "postings"),
+    [
+        ("bank_transfer", 0, [["bank", 500], ["receivable", -500]]),
+        ("credit_card", 0, [["provider", 500], ["receivable", -500]]),
+        ("payment_page", 0, [["provider", 500], ["receivable", -500]]),
+        ("credit_balance", 0, [["credit_balance", 500], ["receivable", -500]]),
+        ("bank_transfer", 80, [["bank", 500], ["receivable", -420], ["credit_balance", -80]]),
+        ("payment_page", 500, [["provider", 500], ["credit_balance", -500]]),
+    ],
+)
+def test_money_moves_from_what_is_owed_to_where_it_lies(
+    paid_by: str, excess: int, postings: list[list[object]]
+) -> None:
+    entry = ledger.received(
+        NORTH, "10001", Money(500, "USD"), AT, paid_by=paid_by, excess=Money(excess, "USD")
+    )
+    assert entry.postings == postings
 
 
 def test_postings_that_do_not_sum_to_zero_are_refused() -> None:

@@ -19,9 +19,11 @@ from portal.billing.rating import (
     Tier,
     Total,
     UnpricedService,
+    amount_for,
     gross_by_account,
     price_book_in_effect,
     rate_month,
+    rate_period,
     rate_term,
     rate_true_up,
     total,
@@ -222,6 +224,52 @@ def test_a_single_subscribed_day_is_billed(given: AccountUsage) -> None:
     assert line.days == 1 and line.amount == 29  # 5 x 1.80 / 31 = 0.2903
 
 
+def changing(exchange: int, *plans: tuple[str, date]) -> list[AccountUsage]:
+    """The spans of an account, each from its day to that of the next."""
+    ends = [*(day for _, day in plans[1:]), None]
+    return [
+        account(exchange=exchange, plan=plan, subscribed_on=day, ended_on=end)
+        for (plan, day), end in zip(plans, ends, strict=True)
+    ]
+
+
+def test_of_several_spans_the_monthly_days_are_billed() -> None:
+    to_annual = changing(5, ("monthly", LONG_AGO), ("annual", date(2023, 2, 3)))
+    to_monthly = changing(5, ("annual", LONG_AGO), ("monthly", date(2023, 2, 3)))
+    in_between = changing(
+        5, ("annual", LONG_AGO), ("monthly", date(2023, 1, 30)), ("annual", date(2023, 2, 3))
+    )
+    twice = changing(5, ("monthly", LONG_AGO), ("annual", date(2023, 2, 3)), ("monthly", date(2023, 2, 22)))
+    days = [
+        [line.days for line in rate_period(spans, BOOK, MONTH).lines]
+        for spans in (to_annual, to_monthly, in_between, twice)
+    ]
+    assert days == [[10], [21], [4], [10, 2]]
+
+
+@pytest.mark.parametrize(
+    ("spans", "reason"),
+    [
+        (changing(5, ("monthly", LONG_AGO), ("annual", MONTH.start)), "annual"),
+        (changing(5, ("annual", LONG_AGO), ("monthly", MONTH.end)), "annual"),
+        (changing(5, ("monthly", MONTH.end), ("annual", date(2023, 5, 1))), "trial"),
+        (changing(0, ("monthly", LONG_AGO), ("annual", date(2023, 2, 3))), "free"),
+        (changing(0, ("annual", LONG_AGO), ("monthly", date(2023, 2, 3))), "free"),
+        (changing(0, ("annual", LONG_AGO), ("monthly", date(2022, 2, 3)), ("annual", MONTH.start)), "annual"),
+        ([account(plan="trial", subscribed_on=None)], "trial"),
+        (
+            [
+                *changing(5, ("monthly", LONG_AGO), ("annual", date(2022, 5, 1)))[:1],
+                account(exchange=5, plan="annual", subscribed_on=date(2022, 5, 1), ended_on=MONTH.start),
+            ],
+            "removed",
+        ),
+    ],
+)
+def test_without_a_line_the_span_at_the_end_has_the_reason(spans: list[AccountUsage], reason: str) -> None:
+    assert rate_period(spans, BOOK, MONTH) == Rated((), reason)  # type: ignore[arg-type]
+
+
 def test_a_full_discount_leaves_nothing_to_bill() -> None:
     assert (
         rate_month(account(exchange=5), replace(BOOK, discount=Decimal(1)), MONTH).excluded_reason == "free"
@@ -328,6 +376,16 @@ def test_a_term_is_invoiced_at_the_count_of_the_evening_before() -> None:
     assert (line.quantity, line.days, line.of_days, line.amount) == (Decimal(7), 365, 365, 12600)
 
 
+def test_what_was_last_used_two_days_before_the_term_is_on_no_line_and_needs_no_price() -> None:
+    eve = TERM.start - timedelta(days=1)
+    given_up = daily(eve - timedelta(days=1), 5, 0)
+    (line,) = rate_term(account(exchange=7, salesforce=given_up, plan="annual"), BOOK, TERM).lines
+    assert line.service == EXCHANGE
+    assert rate_term(account(exchange=7, salesforce=given_up, plan="annual"), book(), TERM).lines
+    with pytest.raises(UnpricedService):
+        rate_term(account(exchange=7, salesforce=daily(eve, 5, 0), plan="annual"), book(), TERM)
+
+
 def test_a_leap_term_costs_no_more() -> None:
     leap = nth_term(date(2023, 8, 17), 0)
     (line,) = rate_term(account(exchange=7, plan="annual"), BOOK, leap).lines
@@ -425,3 +483,50 @@ def test_the_accounts_shares_are_the_bill(parts: list[tuple[int, int]], rate: De
     for account_id, share in shares.items():
         net = sum(line.amount for line in lines if line.account_id == account_id)
         assert abs(share.minor - net * (1 + rate)) < 2
+
+
+# Edges
+
+
+def test_what_has_not_grown_is_on_no_true_up() -> None:
+    grown = account(exchange=5, salesforce=3, plan="annual")
+    invoiced = {EXCHANGE: Decimal(5), SALESFORCE: Decimal(1)}
+    rated = rate_true_up(grown, BOOK, TERM, TERM.start, invoiced)
+    assert [(line.service, line.quantity) for line in rated.lines] == [(SALESFORCE, Decimal(2))]
+
+
+@pytest.mark.parametrize(
+    ("price", "said"),
+    [
+        ({"monthly": -1}, "A unit price cannot be negative"),
+        ({"tiers": (Tier(1, -1, 0),)}, "A tier's unit price cannot be negative"),
+        ({"tiers": (Tier(1, 0, 0), Tier(1, 1, 1))}, "Two tiers begin at the same quantity"),
+        ({"weights": {"active": Decimal(-1)}}, "A status cannot weigh less than nothing"),
+    ],
+)
+def test_prices_that_cannot_be_are_refused(price: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{said}.$"):
+        book(**price)
+
+
+def test_a_price_a_tier_and_a_weight_may_be_nothing() -> None:
+    free = book(monthly=0, tiers=(Tier(5, 0, 0),), weights={"active": Decimal(0)})
+    assert free.price_of(EXCHANGE).unit_price("annual", Decimal(5)) == 0
+
+
+@pytest.mark.parametrize("rate", ["-0.01", "1.01", "2"])
+def test_a_tax_is_a_part_of_the_whole(rate: str) -> None:
+    with pytest.raises(ValueError, match="fraction from 0 to 1"):
+        Tax(Decimal(rate), "VAT")
+
+
+def test_another_quantity_is_priced_for_the_same_days() -> None:
+    (line,) = rate_month(account(exchange=4, subscribed_on=date(2023, 2, 10)), BOOK, MONTH).lines
+    assert amount_for(line, line.quantity) == line.amount
+    assert amount_for(line, 2 * line.quantity) == 650  # 8 x 1.80 x 14 / 31 = 6.503
+
+
+def test_shares_of_an_account_with_several_lines_add_up() -> None:
+    lines = [replace(line, account_id="acc_1") for line in lines_of(100, 50)]
+    bill = total(lines, "USD", Tax(Decimal("0.17"), "VAT"))
+    assert gross_by_account(lines, bill) == {"acc_1": bill.gross}

@@ -145,6 +145,29 @@ def test_an_annual_account_remembers_its_own_invoice(world: World, north: Node) 
     assert standings_of(north, world.now.date())["5"] == ("current", 0, 2106)
 
 
+def test_what_an_account_paid_last_is_its_growth_too_whoever_is_listed_along(world: World) -> None:
+    world.now = datetime(2023, 1, 10, 3, tzinfo=UTC)
+    distributor = books.a_payer(world.now.date())
+    grown = {books.EXCHANGE: [(date(2023, 1, 1), 10), (date(2023, 1, 15), 15)]}
+    books.store(
+        books.an_account(distributor, 1, plan="annual", subscribed_on=date(2023, 1, 10), counts=grown)
+    )
+    books.store(books.an_account(distributor, 2))
+    books.run_year(world)
+    world.now = datetime(2023, 1, 24, 3, tzinfo=UTC)
+    books.run_month(world)
+    for bill in books.bills(distributor):
+        pay(world, bill.reference or "", bill.outstanding_minor)
+
+    growing, other = sorted(list_all_accounts(EVERYTHING, distributor), key=lambda each: each.account_id)
+    today = world.now.date()
+    alone = load_standings(EVERYTHING, distributor, [growing], today)[growing.account_id]
+    along = load_standings(EVERYTHING, distributor, [growing, other], today)[growing.account_id]
+    assert alone == along
+    (line,) = (each for each in books.lines(books.bills(distributor)[-1]) if each.kind == "true_up")
+    assert alone.last_paid == Money(line.amount + round(line.amount * 0.17), "USD")
+
+
 def test_a_scope_of_a_few_accounts_owes_for_these_only(north: Node) -> None:
     scope = Scope(north, frozenset({"acc_000002"}))
     assert standings_of(north, date(2023, 2, 1), scope) == {"2": ("due", 421, None)}

@@ -6,8 +6,9 @@ import pytest
 
 from portal.accounts.records import Renewal
 from portal.billing.rating import AccountUsage, Line
-from portal.billing.true_ups import invoiced_by, may_grow, recorded
+from portal.billing.true_ups import may_grow, recorded, with_true_ups
 from portal.change import Change
+from portal.periods import Period
 
 TERM_START, TERM_END = date(2023, 1, 12), date(2024, 1, 12)
 
@@ -60,10 +61,22 @@ def test_who_can_have_grown(plan: Any, ended_on: date | None, on: date, may: boo
 
 def test_what_was_invoiced_includes_earlier_true_ups_and_not_this_one() -> None:
     true_ups = {"2023-01-24": {"salesforce": "2"}, "2023-02-24": {"box": "1.5", "salesforce": "1"}}
-    renewal = a_renewal(true_ups=true_ups)
+    renewal, at_first = a_renewal(true_ups=true_ups), {"salesforce": Decimal(4)}
 
-    assert invoiced_by(renewal, date(2023, 2, 24)) == {"salesforce": Decimal(6)}
-    assert invoiced_by(renewal, date(2023, 3, 24)) == {"salesforce": Decimal(7), "box": Decimal("1.5")}
+    assert with_true_ups(at_first, renewal, Period(TERM_START, date(2023, 2, 24))) == {
+        "salesforce": Decimal(6)
+    }
+    assert with_true_ups(at_first, renewal, Period(TERM_START, date(2023, 3, 24))) == {
+        "salesforce": Decimal(7),
+        "box": Decimal("1.5"),
+    }
+
+
+def test_true_ups_of_another_term_do_not_count() -> None:
+    renewal = a_renewal(true_ups={"2022-12-24": {"salesforce": "2"}, "2023-01-24": {"salesforce": "3"}})
+
+    assert with_true_ups({}, renewal, Period(TERM_START, TERM_END)) == {"salesforce": Decimal(3)}
+    assert with_true_ups({}, renewal, Period(date(2022, 1, 12), TERM_START)) == {"salesforce": Decimal(2)}
 
 
 def test_a_true_up_is_recorded_once() -> None:
@@ -77,7 +90,13 @@ def test_a_true_up_is_recorded_once() -> None:
     assert recorded(renewal, on, billed) == Change()
 
 
-def test_a_true_up_of_a_term_that_is_over_is_not_recorded_in_the_next() -> None:
-    later = a_renewal(term_start_on=TERM_END, due_at=datetime(2025, 1, 12, tzinfo=UTC))
+def test_a_true_up_is_recorded_also_when_its_term_is_over_and_forgotten_after_a_year() -> None:
+    known = {"2022-12-24": {"salesforce": "1"}, "2023-02-24": {"salesforce": "5"}}
+    later = a_renewal(term_start_on=TERM_END, due_at=datetime(2025, 1, 12, tzinfo=UTC), true_ups=known)
 
-    assert recorded(later, date(2023, 12, 24), [a_line("2")]) == Change()
+    assert recorded(later, date(2023, 12, 24), [a_line("2")]) == Change(
+        true_ups=known | {"2023-12-24": {"salesforce": "2"}}
+    )
+    assert recorded(later, date(2023, 12, 26), [a_line("2")]) == Change(
+        true_ups={"2023-02-24": {"salesforce": "5"}, "2023-12-26": {"salesforce": "2"}}
+    )

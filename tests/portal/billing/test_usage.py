@@ -123,6 +123,16 @@ def test_of_two_events_at_one_instant_the_greater_id_is_in_force() -> None:
     assert state is not None and state.status == "archived"
 
 
+def test_of_two_contents_of_one_event_the_one_that_does_not_say_comes_first() -> None:
+    silent, unlicensed, licensed = (
+        Transition(at(1), "evt_1", "active", licensed) for licensed in (None, False, True)
+    )
+    for one, other in permutations((silent, unlicensed, licensed), 2):
+        assert timeline_of(one, other) == timeline_of(other, one)
+    assert timeline_of(licensed, unlicensed, silent) == (silent,)
+    assert timeline_of(licensed, unlicensed) == (unlicensed,)
+
+
 def test_an_instant_is_the_same_in_every_time_zone() -> None:
     there = timezone(timedelta(hours=-5))
     transition = Transition(datetime(2023, 1, 23, 20, tzinfo=there), "evt_1", "active")
@@ -319,6 +329,33 @@ def test_a_flat_month_is_one_fact_and_a_late_event_two() -> None:
 
 def test_a_correction_with_a_clock_behind_still_wins() -> None:
     assert new_facts([Fact(day(0), 5, 100)], day(0), [6], 50) == [Fact(day(0), 6, 101)]
+
+
+def test_days_that_count_as_before_need_no_fact() -> None:
+    known = [Fact(day(-2), 3, 1), Fact(day(-1), 5, 1)]
+    assert new_facts(known, day(0), [5, 5], 2) == []
+    assert new_facts(known, day(0), [3], 2) == [Fact(day(0), 3, 2)]
+    assert new_facts([], day(0), [0, 0], 2) == []
+
+
+def test_days_after_a_correction_keep_their_counts() -> None:
+    known = [Fact(day(0), 5, 1), Fact(day(1), 6, 1), Fact(day(2), 7, 1), Fact(day(9), 8, 1)]
+    assert new_facts(known, day(0), [1, 1, 1], 2) == [
+        *(Fact(day(n), 1, 2) for n in range(3)),
+        Fact(day(3), 7, 2),
+    ]
+    back = [Fact(day(0), 5, 1), Fact(day(9), 7, 1)]
+    assert new_facts(back, day(0), [6, 5], 2) == [Fact(day(0), 6, 2), Fact(day(1), 5, 2)]
+    assert new_facts(known, day(8), [4], 2) == [Fact(day(8), 4, 2)]
+    assert new_facts(known, day(9), [4], 2) == [Fact(day(9), 4, 2)]
+
+
+def test_trimming_keeps_what_lies_ahead_and_the_one_fact_that_is_in_force() -> None:
+    known = [Fact(day(7), 2, 1), Fact(day(5), 1, 1)]
+    ahead = [known[1], known[0]]
+    assert [trim_facts(known, day(n)) for n in (3, 5, 6)] == [ahead] * 3
+    assert [trim_facts(known, day(n)) for n in (7, 8)] == [[known[0]]] * 2
+    assert trim_facts([], day(3)) == []
 
 
 @given(facts, st.integers(-4, 16))

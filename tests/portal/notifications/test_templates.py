@@ -45,3 +45,20 @@ def test_who_signs_in_with_a_provider_is_asked_for_no_password(kind: str, name: 
 def test_a_changed_password_is_told_without_an_address_too() -> None:
     given = {"name": "Eve", "at": "2023-01-10 12:00 UTC", "browser": "Chrome", "address": ""}
     assert "with Chrome from an unknown address" in as_text(TEMPLATES["password_changed"](given), {})
+
+
+def test_a_payment_says_where_the_money_came_from_and_what_is_left() -> None:
+    given = {
+        "reference": "10001",
+        "amount": "5.00 USD",
+        "received_on": "2023-02-01",
+        "owed": "",
+        "excess": "",
+    }
+    received = as_text(TEMPLATES["payment_received"](given | {"paid_by": "credit card"}), {})
+    assert "We have received 5.00 USD for bill 10001 on 2023-02-01 (credit card). Thank you." in received
+    assert "Nothing is owed on it any more." in received
+    used = {"paid_by": "credit balance", "owed": "1.00 USD"}
+    said = as_text(TEMPLATES["payment_received"](given | used), {})
+    assert "We have used 5.00 USD of your credit balance for bill 10001 on 2023-02-01." in said
+    assert "1.00 USD is still owed on it." in said

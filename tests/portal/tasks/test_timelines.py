@@ -1,4 +1,5 @@
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from itertools import permutations
 
 from hypothesis import given
@@ -91,6 +92,16 @@ def test_an_entity_ends_with_its_task() -> None:
     ]
     assert timelines.ended(timeline, None) == timeline
     assert timelines.ended((), at) == ()
+
+
+def test_what_has_ended_with_its_task_counts_nothing_even_where_the_inactive_are_billed() -> None:
+    at = NOW - timedelta(days=2)
+    known = told([Transition(NOW - timedelta(days=3), "evt-1", "inactive")])
+    days = Period((NOW - timedelta(days=3)).date(), NOW.date())
+    counted = daily_counts(
+        [Entity("box", "user", timelines.ended(known, at))], days, {"box": {"inactive": Decimal("0.5")}}
+    )
+    assert counted == {"box": [Decimal("0.5"), 0, 0]}
 
 
 def test_the_days_that_are_recounted_end_62_days_back() -> None:

@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from portal import keys
 from portal.accounts import records
-from portal.billing.records import Usage
+from portal.billing.records import new_usage
 from portal.billing.standing import Standing, load_standings
 from portal.change import Change
 from portal.journal import Activity, Entry
@@ -29,7 +28,7 @@ def standing_of(call: "Call", account: "Account") -> Standing | None:
 
 def companions_of(account: "Account") -> list[Item]:
     """What a new account does not go without; written in the transaction that creates it."""
-    return [*records.entries_of(account), Usage(account.pk, keys.USAGE, facts={})]
+    return [*records.entries_of(account), new_usage(account.node)]
 
 
 def counted_in(scope: Scope, node: Node) -> list[Write]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from portal.consumer import Work
 
 _ERASED_AT_A_TIME = 500
-_KEPT_UNTIL_BILLED = {keys.NODE, keys.USAGE, keys.RENEWAL, keys.ROLLED_UP}
+_KEPT_UNTIL_BILLED = {keys.NODE, keys.RENEWAL, keys.ROLLED_UP}
 _KEPT = {"AUDIT", "API_KEY", "USER"}
 """A user ends together with its hold on an e-mail address (`_release_addresses`). API keys are deleted with their users'
 sign-ins (`identity.forgetting`), which lie elsewhere and are found by them.

@@ -35,7 +35,11 @@ class Account(Tenant, discriminator="account"):
     archive_location = UnicodeAttribute(null=True)
     state = UnicodeAttribute()
     plan = UnicodeAttribute(null=True)
-    """`monthly` or `annual` once subscribed; kept when removed, because what was used is still billed."""
+    """`monthly` or `annual`, what it subscribed to first; what holds on a day tells `portal.subscriptions.spans`. Kept when
+    removed, because what was used is still billed.
+    """
+    plan_changes = JsonAttribute(null=True)
+    """To the other plan and back since, earliest first: `[{"plan", "on"}, ...]`, also one that is still to come."""
     subscription_default = JsonAttribute()
     """The `portal.subscriptions.rules.DefaultSubscription` that it was created under."""
     trial_ends_at = InstantAttribute(null=True)
@@ -88,15 +92,18 @@ class Account(Tenant, discriminator="account"):
 class Renewal(Item, discriminator="renewal"):
     """When an annual account's next term has to be invoiced, and what the present one was invoiced for."""
 
-    due_at = InstantAttribute()
+    due_at = InstantAttribute(null=True)
+    """None while no term is to come: the account has ended, or is billed monthly."""
     term_start_on = DateAttribute(null=True)
     """First day of the term that was invoiced last."""
     invoiced = JsonAttribute(null=True)
     """Quantities of that invoice: `{service: quantity}`."""
     true_ups = JsonAttribute(null=True)
-    """Growth invoiced since, by payment date: `{date: {service: quantity}}`."""
+    """Growth invoiced in the last year, by payment date: `{date: {service: quantity}}`."""
 
-    def due_key(self) -> tuple[str, str]:
+    def due_key(self) -> tuple[str, str] | None:
+        if self.due_at is None:
+            return None
         return keys.by_due("annual", self.due_at, self.node.account)
 
 
@@ -244,10 +251,12 @@ def list_all_accounts(scope: Scope, distributor: Node) -> Iterator[Account]:
     )
 
 
-def list_directory(scope: Scope, distributor: Node, after: str = "") -> Iterator[DirectoryEntry]:
+def list_directory(
+    scope: Scope, distributor: Node, after: str = "", *, limit: int | None = None
+) -> Iterator[DirectoryEntry]:
     """Every account a distributor has, read consistently, by account id; `after` reads on behind that id."""
     pk, prefix = keys.node(scope.reach(distributor)), keys.directory()
-    return query(DirectoryEntry, pk, prefix, after=keys.directory(after) if after else "")
+    return query(DirectoryEntry, pk, prefix, after=keys.directory(after) if after else "", limit=limit)
 
 
 def find_renewal(scope: Scope, account: Node) -> Renewal | None:

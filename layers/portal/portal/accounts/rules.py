@@ -8,6 +8,7 @@ from pydantic import StringConstraints
 from portal.change import Change
 from portal.errors import Conflict
 from portal.subscriptions.rules import EXPIRING, RemovalPending, ended_trial
+from portal.subscriptions.spans import plan_of
 
 if TYPE_CHECKING:
     from portal.accounts.records import Account
@@ -47,9 +48,9 @@ class StillSubscribed(Conflict):
 def account_status(account: "Account", now: datetime) -> AccountStatus:
     """What lists show; exact to the second, whatever the trial job has done so far."""
     over = ended_trial(account, now)
-    state, plan = (over["state"], over.get("plan")) if over else (account.state, account.plan)
+    state = over["state"] if over else account.state
     if state == "subscribed":
-        return "annual_subscribed" if plan == "annual" else "monthly_subscribed"
+        return "annual_subscribed" if plan_of(account, now) == "annual" else "monthly_subscribed"
     if state == "expired":
         return "trial_expired"
     if state != "trial" or account.trial_ends_at is None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from portal.accounts.listing import Listed
 from portal.accounts.rules import AccountStatus, BackupStatus, account_status
 from portal.billing.standing import AmountView, Status, amount
-from portal.subscriptions.rules import renewal_on
+from portal.subscriptions.spans import renewal_on
 
 if TYPE_CHECKING:
     from portal.accounts.records import Account as AccountRecord
@@ -64,7 +64,7 @@ def account(record: "AccountRecord", now: datetime, standing: "Standing | None" 
             "task_count": record.task_count,
             "trial_ends_at": record.trial_ends_at,
             "subscribed_on": record.subscribed_on,
-            "renewal_date": renewal_on(record, now.date()),
+            "renewal_date": renewal_on(record, now),
             "ended_on": record.ended_on,
         }
     )

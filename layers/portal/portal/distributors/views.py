@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from portal.distributors import records
+from portal.money import Money
+from portal.money_view import MoneyView, money
 
 Business = Literal["distributor", "direct_partner"]
 BillingMethod = Literal["credit_card", "invoice"]
@@ -32,6 +34,10 @@ class Distributor(DistributorRow):
     address: list[str] | None
 
 
+class DistributorWithBalance(Distributor):
+    credit_balance: MoneyView = Field(description="What it has paid in excess: its next bills use it up.")
+
+
 def row(record: records.Distributor) -> DistributorRow:
     return DistributorRow.model_validate(_row(record))
 
@@ -49,6 +55,11 @@ def distributor(record: records.Distributor) -> Distributor:
             "address": record.address,
         }
     )
+
+
+def distributor_with_balance(record: records.Distributor, balance: Money) -> DistributorWithBalance:
+    shown = distributor(record).model_dump()
+    return DistributorWithBalance.model_validate(shown | {"credit_balance": money(balance)})
 
 
 def _row(record: records.Distributor) -> dict[str, object]:

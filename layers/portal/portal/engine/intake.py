@@ -135,7 +135,7 @@ def _most_writes(event: AnyEvent) -> int:
 def _wanted(batch: _Batch) -> Iterator[records.Key]:
     pk = keys.node(batch.account)
     yield pk, keys.NODE
-    yield pk, keys.USAGE
+    yield keys.usage(batch.account)
     for _, event in batch.events:
         yield pk, keys.event(event.event_id)
         task_id = getattr(event, "task_id", None)
@@ -217,8 +217,8 @@ class _Desk:
 
     def _fold(self, event: AnyEvent) -> None:
         account = self._find(Account, keys.NODE)
-        usage = self._find(Usage, keys.USAGE)
-        if account is None or usage is None:
+        usage = self.shelf.get(keys.usage(self.account_node))
+        if account is None or not isinstance(usage, Usage):
             raise rules.UnknownAccount
         rules.check_account(event, account, usage)
         match event:

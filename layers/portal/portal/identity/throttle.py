@@ -17,7 +17,7 @@ from portal import keys
 from portal.errors import TooManyRequests
 from portal.identity.records import folded
 from portal.scope import Origin
-from portal.table import Contended, InstantAttribute, Item, expiry, find
+from portal.table import Contended, InstantAttribute, Item, code_of, expiry, find
 
 
 class TooManyAttempts(TooManyRequests):
@@ -202,5 +202,5 @@ def _begun_anew(known: Attempts, ends_at: datetime) -> bool:
 
 def _check_refused(error: UpdateError) -> None:
     """That an update failed because its condition did not hold, not for another reason."""
-    if error.cause_response_code != "ConditionalCheckFailedException":
+    if code_of(error) != "ConditionalCheckFailedException":
         raise error

@@ -239,7 +239,8 @@ def bill_issued(given: Parameters) -> Letter:
     """
     what = "bill" if given["kind"] == "monthly" else "invoice"
     to_pay = (
-        "It is charged to your credit card; there is nothing you need to do."
+        "It is charged to your active credit card today; there is nothing you need to do. Should that fail, you are told, "
+        f"and it is tried again until {given['due_on']}."
         if given["method"] == "credit_card"
         else f"Please pay it by {given['due_on']}, quoting its number."
     )
@@ -247,6 +248,27 @@ def bill_issued(given: Parameters) -> Letter:
         f"Your {what} {given['reference']}",
         (f"Your {what} {given['reference']} over {given['amount']} has been issued. {to_pay}",),
         (f"Open the {what}", f"/billing/history/{given['reference']}"),
+    )
+
+
+def charge_failed(given: Parameters) -> Letter:
+    """To who gets billing mail: charging `amount` for the bill `reference` to the `card` (empty: there is none) has failed
+    for that `reason`, and on which day it is tried next; None where that was the last time.
+    """
+    to = f"your card {given['card']}" if given["card"] else "your active card"
+    then = (
+        f"We try again on {given['next_try_on']}, or at once when you make another card the active one."
+        if given["next_try_on"]
+        else "That was the last time: the bill is overdue now. When you make another card the active one, it is tried once."
+    )
+    return Letter(
+        f"Bill {given['reference']} could not be charged",
+        (
+            f"{given['amount']} for bill {given['reference']} could not be charged to {to}.",
+            f"Reason: {given['reason']}",
+            f"{then} You can also pay the bill on its page now.",
+        ),
+        ("Pay the bill", f"/billing/history/{given['reference']}"),
     )
 
 
@@ -265,16 +287,54 @@ def bill_reminder(given: Parameters) -> Letter:
     )
 
 
+def books_held(given: Parameters) -> Letter:
+    """To the vendor's operators who see to bills: the first of what was `found` wrong, `count` things in all, with the
+    books of the `distributor`; without one, with the numbers of all bills.
+    """
+    whose = f"the books of {given['distributor']}" if given["distributor"] else "the numbers of bills"
+    held = ("No bill of this distributor is issued, charged or reminded of until you release it.",)
+    return Letter(
+        f"Something is wrong with {whose}",
+        (
+            f"Reconciliation has found {given['count']} things wrong with {whose}:",
+            *given["found"],
+            *(held if given["distributor"] else ()),
+        ),
+        ("Open what is parked", "/operator/parked"),
+    )
+
+
 def payment_received(given: Parameters) -> Letter:
-    """To who gets billing mail: that `amount` for the bill `reference` arrived on `received_on`."""
+    """To who gets billing mail: that `amount` for the bill `reference` arrived on `received_on`, `paid_by` what; with what
+    is still `owed` on the bill, and the `excess` that was more than that, if there is any. The receipt is attached.
+    """
+    owed = f"{given['owed']} is still owed on it." if given["owed"] else "Nothing is owed on it any more."
+    kept = f"{given['excess']} of it is more than was owed. It pays your other bills, as your credit balance."
+    for_bill = f"for bill {given['reference']} on {given['received_on']}"
+    if given["paid_by"] == "credit balance":
+        said = f"We have used {given['amount']} of your credit balance {for_bill}."
+    else:
+        said = f"We have received {given['amount']} {for_bill} ({given['paid_by']}). Thank you."
     return Letter(
         f"Payment received for bill {given['reference']}",
         (
-            f"We have received {given['amount']} for bill {given['reference']} on {given['received_on']}. "
-            "Thank you.",
+            f"{said} {owed}",
+            *([kept] if given["excess"] else []),
         ),
         ("Open the bill", f"/billing/history/{given['reference']}"),
     )
+
+
+def plan_changed(given: Parameters) -> Letter:
+    """To who gets billing mail: that an account (`account`, its name, and `email`) is on another `plan` from
+    `effective_on` on; without a day, that it stays on its plan and a change that was agreed is taken back.
+    """
+    account = f"{given['account']} ({given['email']})"
+    if given["effective_on"] is None:
+        said = f"{account} stays on the {given['plan']} plan. The change that was agreed is taken back."
+    else:
+        said = f"{account} is on the {given['plan']} plan from {given['effective_on']} on."
+    return Letter(f"The plan of {given['account']}", (said,), ("Open the billing status", "/billing/status"))
 
 
 def ip_restrictions_changed(given: Parameters) -> Letter:
@@ -328,9 +388,12 @@ TEMPLATES: dict[str, Callable[[Parameters], Letter]] = {
         trial_expiring,
         trial_data_deletion,
         bill_issued,
+        charge_failed,
         bill_reminder,
+        books_held,
         payment_received,
         credit_note_issued,
+        plan_changed,
         ip_restrictions_changed,
     )
 }

@@ -17,12 +17,18 @@ class Vendor(Item, discriminator="vendor"):
 
 
 class Parked(Item, discriminator="parked"):
-    """A bill that a guard rail stopped: nothing is charged until an operator releases it."""
+    """A bill that a guard rail stopped, or a distributor whose books are wrong: nothing of it is charged until an
+    operator releases it. Or a notice of what the payment provider has told, which stops nothing.
+    """
 
     parked_id = UnicodeAttribute()
     distributor_id = UnicodeAttribute()
-    bill_sk = UnicodeAttribute()
+    """Empty where the numbers of all distributors' bills are concerned."""
+    bill_sk = UnicodeAttribute(null=True)
+    """None where the books as a whole are, or the notice is of a bank transfer for no bill."""
     reasons = JsonAttribute()
+    findings = JsonAttribute(null=True)
+    """What is wrong with the books: `[{"invariant", "about", "said", "key"}]`."""
     state = UnicodeAttribute()
     """`waiting` or `released`."""
     released_by = UnicodeAttribute(null=True)
@@ -38,8 +44,12 @@ def vendor(at: datetime) -> Vendor:
     return Vendor(keys.node(VENDOR), keys.NODE, created_at=at)
 
 
+def find_parked(scope: Scope, parked_id: str) -> Parked | None:
+    return find(Parked, keys.node(scope.reach(VENDOR)), keys.parked(parked_id))
+
+
 def get_parked(scope: Scope, parked_id: str) -> Parked:
-    found = find(Parked, keys.node(scope.reach(VENDOR)), keys.parked(parked_id))
+    found = find_parked(scope, parked_id)
     if found is None:
         raise NotFound
     return found

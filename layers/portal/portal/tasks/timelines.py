@@ -51,10 +51,11 @@ def told(timeline: Timeline, transition: Transition, *, now: datetime, unsettled
 
 
 def ended(timeline: Timeline, at: datetime | None) -> Timeline:
-    """The timeline of an entity whose task was deleted `at`: inactive from then on. None: it was not."""
+    """The timeline of an entity whose task was deleted `at`: it ends then. None: it was not."""
     if at is None or not timeline:
         return timeline
-    return (*(each for each in timeline if each.occurred_at < at), Transition(at, "", "inactive"))
+    before = (each for each in timeline if each.occurred_at < at)
+    return (*before, Transition(at, "", "inactive", is_end=True))
 
 
 def recounted_from(occurred_on: date, today: date) -> date:
