@@ -92,7 +92,6 @@ from datetime import date, datetime
 
 from portal.tree import Node, Tier
 
-_LETTER = {Tier.DISTRIBUTOR: "D", Tier.PARTNER: "P", Tier.ACCOUNT: "A"}
 _END = "|"
 
 NODE = "NODE"

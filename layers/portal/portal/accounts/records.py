@@ -54,9 +54,9 @@ class Account(Tenant, discriminator="account"):
     purged_at = InstantAttribute(null=True)
     """When the engine confirmed that the backed-up data is gone."""
     finally_billed_at = InstantAttribute(null=True)
+    """Of a removed account: when its last bill was issued. Nothing bills it any more."""
     partner_called = JsonAttribute(null=True)
     """Once it is purged: its partner's `name` and `code`, for its last bill. The partner may be gone by then."""
-    """Of a removed account: when its last bill was issued. Nothing bills it any more."""
     lifecycle_at = InstantAttribute(null=True)
     """When the trial or purge job has to look at the account next."""
     lifecycle = UnicodeAttribute(null=True)

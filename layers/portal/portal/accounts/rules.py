@@ -1,9 +1,7 @@
 """What an account is at a moment, and what may be done to it."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import StringConstraints
+from typing import TYPE_CHECKING, Literal
 
 from portal.change import Change
 from portal.errors import Conflict
@@ -22,12 +20,6 @@ AccountStatus = Literal[
     "removal_pending",
 ]
 BackupStatus = Literal["no_backups", "successful", "partially_failed", "failed"]
-
-AccountName = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
-]
-DataCenter = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")]
 
 PURGE_ASKED_EVERY = timedelta(days=1)
 """How long the engine may take to confirm a purge before it is told again."""
